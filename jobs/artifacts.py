@@ -1,0 +1,84 @@
+"""The artifact store: run folders behind fsspec, local by default, any object store by URL.
+
+Layout: `rID/result.json`, `rID/samples.db`, `rID/logs/…`, `rID/reports/…` and the rest of EvalScope's own folder.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+
+class Artifacts:
+    """Files of runs, addressed by run id and a path inside the run's folder."""
+
+    def __init__(self, url: str) -> None:
+        import fsspec
+
+        self.url = url
+        filesystem, root = fsspec.core.url_to_fs(url)
+        self._fs: Any = filesystem
+        self._root: str = root
+
+    def write(self, run_id: int, name: str, data: bytes) -> None:
+        """Write one file; readers see the old one or the new one, never a part."""
+        path = self._path(run_id, name)
+        self._fs.makedirs(posixpath.dirname(path), exist_ok=True)
+        if "file" in _protocols(self._fs):
+            draft = f"{path}.part"
+            self._fs.pipe_file(draft, data)
+            Path(draft).replace(path)
+        else:
+            self._fs.pipe_file(path, data)
+
+    def read(self, run_id: int, name: str) -> bytes:
+        """Read one file; raises FileNotFoundError."""
+        return bytes(self._fs.cat_file(self._path(run_id, name)))
+
+    def tail(self, run_id: int, name: str, size: int) -> bytes:
+        """Read the last `size` bytes of one file; raises FileNotFoundError."""
+        path = self._path(run_id, name)
+        length = int(self._fs.size(path) or 0)
+        return bytes(self._fs.cat_file(path, start=max(0, length - size), end=length))
+
+    def exists(self, run_id: int, name: str) -> bool:
+        """Tell whether a file is there."""
+        return bool(self._fs.exists(self._path(run_id, name)))
+
+    def _path(self, run_id: int, name: str) -> str:
+        """Return the full path; a name that leaves the run's folder raises ValueError."""
+        inside = PurePosixPath(name)
+        if inside.is_absolute() or ".." in inside.parts:
+            raise ValueError(f"not inside a run's folder: {name!r}")
+        return posixpath.join(self._root, f"r{run_id}", str(inside))
+
+
+class Shipper:
+    """Copies what is new or changed in a run's folder to the artifact store."""
+
+    def __init__(self, artifacts: Artifacts, run_id: int, folder: Path) -> None:
+        self._artifacts = artifacts
+        self._run_id = run_id
+        self._folder = folder
+        self._shipped: dict[str, tuple[int, int]] = {}
+
+    def ship(self) -> int:
+        """Copy every file whose size or time changed since the last call; return how many."""
+        count = 0
+        for path in sorted(self._folder.rglob("*")):
+            if not path.is_file() or path.is_symlink() or path.name.endswith(("-wal", "-shm", "-journal", ".part")):
+                continue
+            name = path.relative_to(self._folder).as_posix()
+            status = path.stat()
+            mark = (status.st_size, status.st_mtime_ns)
+            if self._shipped.get(name) != mark:
+                self._artifacts.write(self._run_id, name, path.read_bytes())
+                self._shipped[name] = mark
+                count += 1
+        return count
+
+
+def _protocols(filesystem: Any) -> tuple[str, ...]:
+    protocol = filesystem.protocol
+    return (protocol,) if isinstance(protocol, str) else tuple(protocol)

@@ -1,0 +1,265 @@
+"""The words all three packages share: Run, Group, RunResult, and what goes to a worker and comes back.
+
+Units: scores are EvalScope's raw scores (most of them fractions of 1; `unit` and `scale` say how one is shown),
+times are seconds, latencies seconds, timestamps UTC.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from jobs.lifecycle import RunState
+
+SCHEMA_VERSION = 1
+"""Version of RunSpec and RunResult as they are stored; raised when a field changes its meaning."""
+
+
+class Frozen(BaseModel):
+    """A value: no unknown fields, no change after it is made."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class GenerationSettings(Frozen):
+    """How the model generates; names and ranges are EvalScope's GenerateConfig's."""
+
+    temperature: float | None = Field(None, ge=0, le=2)
+    top_p: float | None = Field(None, ge=0, le=1)
+    top_k: int | None = Field(None, ge=1)
+    max_tokens: int | None = Field(None, ge=1, le=1_000_000)
+    seed: int | None = None
+    n: int | None = Field(None, ge=1, le=64)
+    frequency_penalty: float | None = Field(None, ge=-2, le=2)
+    presence_penalty: float | None = Field(None, ge=-2, le=2)
+    repetition_penalty: float | None = Field(None, gt=0, le=10)
+    stop_seqs: tuple[str, ...] | None = None
+    reasoning_effort: Literal["low", "medium", "high"] | None = None
+    stream: bool | None = None
+    timeout: float | None = Field(None, gt=0, le=3600)
+
+
+class ModelTarget(Frozen):
+    """The model under evaluation and where it is reached.
+
+    `name` is what people call it, `model` what the endpoint is asked for. `network` is the rule for its address:
+    `registered` by an admin (any address), typed by the person who owns the `console` machine (loopback too), or
+    typed in chat (`checked`: public addresses and `allow_hosts` only).
+    """
+
+    name: str
+    model: str
+    eval_type: Literal[
+        "openai_api", "openai_responses_api", "anthropic_api", "litellm", "llm_ckpt", "mock_llm",
+        "text2image", "text2speech", "image_editing",
+    ]  # fmt: skip
+    api_url: str | None = None
+    key: str | None = None
+    network: Literal["registered", "console", "checked"] = "checked"
+    model_args: dict[str, JsonValue] = Field(default_factory=dict)
+
+
+class DatasetTarget(Frozen):
+    """One benchmark of a run. `name` is what people call it, `benchmark` EvalScope's name for it."""
+
+    name: str
+    benchmark: str
+    args: dict[str, JsonValue] = Field(default_factory=dict)
+    private: bool = False
+    subsets: dict[str, int] = Field(default_factory=dict)
+    """Subset → samples that will run, where known beforehand."""
+
+
+class EvalSpec(Frozen):
+    """What a worker evaluates, frozen at submission: every attempt runs exactly this."""
+
+    kind: Literal["eval"] = "eval"
+    schema_version: int = SCHEMA_VERSION
+    model: ModelTarget
+    datasets: tuple[DatasetTarget, ...] = Field(min_length=1)
+    limit: Annotated[int, Field(ge=1)] | Annotated[float, Field(gt=0, lt=1)] | None = None
+    repeats: int = Field(1, ge=1, le=100)
+    seed: int | None = 42
+    generation_config: GenerationSettings = GenerationSettings()
+    eval_batch_size: int | None = Field(None, ge=1, le=512)
+    dataset_hub: Literal["modelscope", "huggingface", "local"] = "modelscope"
+
+
+class Failure(Frozen):
+    """Why a run failed: the code of an error of `jobs.errors`, the facts of its text, and the raw detail."""
+
+    code: str
+    params: dict[str, str | int | float] = Field(default_factory=dict)
+    detail: str = ""
+
+
+class Interval(Frozen):
+    """A 95 % confidence interval of a score, in the score's own unit, and the method that gave it."""
+
+    low: float
+    high: float
+    method: Literal["wilson", "bootstrap"]
+
+
+class SubsetScore(Frozen):
+    """One subset's score over `num` samples."""
+
+    name: str
+    score: float
+    num: int
+
+
+class MetricResult(Frozen):
+    """One metric of one benchmark, overall and per subset."""
+
+    name: str
+    aggregation: str
+    dimensions: dict[str, str | int | float | bool] = Field(default_factory=dict)
+    primary: bool = False
+    direction: Literal["higher_is_better", "lower_is_better", "none"]
+    unit: str = ""
+    scale: float = 1
+    """What a raw score is multiplied by to be shown in `unit` (100 for a fraction shown in percent)."""
+    score: float
+    num: int
+    interval: Interval | None = None
+    subsets: tuple[SubsetScore, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """The name people read: `accuracy`, `rouge[statistic=recall,variant=l]`, `pass_at_k[k=4]`."""
+        base = self.name if self.aggregation in {"mean", "identity"} else f"{self.name}:{self.aggregation}"
+        dims = ",".join(f"{key}={value}" for key, value in sorted(self.dimensions.items()))
+        return f"{base}[{dims}]" if dims else base
+
+
+class Tokens(Frozen):
+    """Tokens as the endpoint counted them; 0 where it does not say."""
+
+    prompt: int = 0
+    completion: int = 0
+
+
+class BenchmarkResult(Frozen):
+    """Everything one benchmark of a run gave."""
+
+    name: str
+    benchmark: str
+    metrics: tuple[MetricResult, ...]
+    requested: int
+    succeeded: int
+    errored: int
+    tokens: Tokens = Tokens()
+    latency_mean: float | None = None
+    """Mean seconds of one request, None where nothing was measured."""
+    fingerprint: str = ""
+    """EvalScope's evaluation identity: equal fingerprints mean the same evaluation."""
+
+    @property
+    def headline(self) -> MetricResult | None:
+        """The metric that carries the benchmark's conclusion."""
+        return next((metric for metric in self.metrics if metric.primary), None)
+
+
+class Reproduce(Frozen):
+    """How to get the same scores without Scopebot."""
+
+    command: str
+    env: dict[str, str] = Field(default_factory=dict)
+    versions: dict[str, str] = Field(default_factory=dict)
+
+
+class RunResult(Frozen):
+    """What a run ended with; stored as `result.json` in the artifact store before it is announced."""
+
+    schema_version: int = SCHEMA_VERSION
+    run_id: int
+    attempt: int
+    state: RunState
+    model: str
+    benchmarks: tuple[BenchmarkResult, ...] = ()
+    failure: Failure | None = None
+    started_at: datetime
+    ended_at: datetime
+    worker: str = ""
+    reproduce: Reproduce | None = None
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of the attempt."""
+        return (self.ended_at - self.started_at).total_seconds()
+
+
+class RunningScore(Frozen):
+    """The score of one benchmark on the samples so far, as EvalScope's own aggregation gives it."""
+
+    benchmark: str
+    metric: str
+    score: float
+    scale: float = 1
+    unit: str = ""
+    num: int
+    interval: Interval | None = None
+
+
+class Progress(Frozen):
+    """How far a run is: one Redis hash per run, overwritten."""
+
+    attempt: int
+    phase: Literal["starting", "checking", "loading", "evaluating", "reporting", "ended"]
+    benchmark: str = ""
+    done: int = 0
+    total: int | None = None
+    """Samples over all benchmarks and subsets of the run; None until the data is loaded and nothing is known."""
+    errors: int = 0
+    rate: float | None = None
+    """Samples per second over the last ones."""
+    eta: float | None = None
+    """Seconds to go."""
+    scores: tuple[RunningScore, ...] = ()
+    updated_at: datetime
+
+
+class Group(Frozen):
+    """One request of one person: one or more runs that are reported together."""
+
+    id: int
+    platform: str
+    channel: str
+    thread: str
+    user: str
+    language: Literal["en", "zh"]
+    text: str
+    """What the person wrote, as it was written."""
+    created_at: datetime
+
+
+class Run(Frozen):
+    """One evaluation on one worker. People call it by its `name`, r12."""
+
+    id: int
+    group_id: int
+    spec: EvalSpec
+    state: RunState
+    attempt: int = 0
+    worker: str = ""
+    created_at: datetime
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    failure: Failure | None = None
+    result: RunResult | None = None
+    report_ready: bool = False
+
+    @property
+    def name(self) -> str:
+        """The id people say: r12."""
+        return f"r{self.id}"
+
+    @property
+    def total(self) -> int | None:
+        """Samples planned over all benchmarks and subsets, None where a data set's size is unknown."""
+        if any(not dataset.subsets for dataset in self.spec.datasets):
+            return None
+        return sum(sum(d.subsets.values()) for d in self.spec.datasets) * self.spec.repeats

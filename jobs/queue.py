@@ -1,0 +1,78 @@
+"""RQ on Redis: how a run becomes a job, signed so that a worker runs only what the bot asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from itsdangerous import BadSignature, URLSafeSerializer
+
+from jobs.models import EvalSpec, Frozen, Run
+
+if TYPE_CHECKING:
+    from redis import Redis
+    from rq import Queue
+
+RUNS = "scopebot-runs"
+EVAL_TASK = "jobs.tasks.evaluate"
+ALLOWED_TASKS = frozenset({EVAL_TASK})
+RESULT_TTL = 3600
+FAILURE_TTL = 7 * 24 * 3600
+
+
+class JobRefused(Exception):
+    """A job that was not signed with this installation's key, or asks for something else."""
+
+
+class JobPayload(Frozen):
+    """All that a worker is told: which attempt of which run, and what it evaluates."""
+
+    run_id: int
+    attempt: int
+    spec: EvalSpec
+
+    @property
+    def job_id(self) -> str:
+        """The job's id in RQ: r12-a1."""
+        return f"r{self.run_id}-a{self.attempt}"
+
+
+def sign(payload: JobPayload, key: str) -> str:
+    """Return the payload as text that only the holder of `key` can have made."""
+    return str(URLSafeSerializer(key, salt="job").dumps(payload.model_dump(mode="json")))
+
+
+def unsign(text: str, key: str) -> JobPayload:
+    """Check the signature and read the payload; raises `JobRefused`."""
+    try:
+        return JobPayload.model_validate(URLSafeSerializer(key, salt="job").loads(text))
+    except BadSignature as error:
+        raise JobRefused("the job is not signed with this worker's SCOPEBOT_JOB_KEY") from error
+
+
+def open_queue(redis: Redis) -> Queue:
+    """Return the queue of runs; JSON, never pickle."""
+    from rq import Queue
+    from rq.serializers import JSONSerializer
+
+    return Queue(RUNS, connection=redis, serializer=JSONSerializer)
+
+
+def enqueue(redis: Redis, run: Run, *, key: str, timeout: float) -> str:
+    """Put the run's current attempt on the queue; return the job's id. A second call for it does nothing."""
+    from rq.exceptions import DuplicateJobError
+
+    payload = JobPayload(run_id=run.id, attempt=run.attempt, spec=run.spec)
+    try:
+        open_queue(redis).enqueue_call(
+            EVAL_TASK,
+            args=(sign(payload, key),),
+            job_id=payload.job_id,
+            unique=True,
+            timeout=int(timeout),
+            result_ttl=RESULT_TTL,
+            failure_ttl=FAILURE_TTL,
+            description=run.name,
+        )
+    except DuplicateJobError:
+        pass
+    return payload.job_id

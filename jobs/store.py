@@ -1,0 +1,222 @@
+"""Runs and results in the database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any, Literal, cast
+
+from sqlalchemy import Engine, ForeignKey, String, func, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from jobs.db import Base, transaction
+from jobs.errors import UnknownRun
+from jobs.lifecycle import ENDED, RunState, check_move
+from jobs.models import EvalSpec, Failure, Group, Run, RunResult
+
+
+class GroupRow(Base):
+    """One request of one person."""
+
+    __tablename__ = "groups"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    platform: Mapped[str] = mapped_column(String(64))
+    channel: Mapped[str] = mapped_column(String(255))
+    thread: Mapped[str] = mapped_column(String(255))
+    user: Mapped[str] = mapped_column("user_id", String(255))
+    language: Mapped[str] = mapped_column(String(8))
+    text: Mapped[str]
+    created_at: Mapped[datetime]
+    source: Mapped[str] = mapped_column(String(255), unique=True)
+    """The id of the incoming message or click: a second copy of it makes no second group."""
+
+
+class RunRow(Base):
+    """One evaluation on one worker."""
+
+    __tablename__ = "runs"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    group_id: Mapped[int] = mapped_column(ForeignKey("groups.id"), index=True)
+    spec: Mapped[dict[str, Any]]
+    model: Mapped[str] = mapped_column(String(255), index=True)
+    state: Mapped[str] = mapped_column(String(16), index=True)
+    attempt: Mapped[int]
+    worker: Mapped[str] = mapped_column(String(255))
+    created_at: Mapped[datetime]
+    started_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None] = mapped_column(index=True)
+    failure: Mapped[dict[str, Any] | None]
+    result: Mapped[dict[str, Any] | None]
+    report_ready: Mapped[bool]
+
+
+class RunDatasetRow(Base):
+    """Which benchmarks a run covers, by the name people say: results are looked up by it."""
+
+    __tablename__ = "run_datasets"
+
+    run_id: Mapped[int] = mapped_column(ForeignKey("runs.id"), primary_key=True)
+    name: Mapped[str] = mapped_column(String(255), primary_key=True, index=True)
+
+
+class Store:
+    """Everything the database knows of runs. Every method is one short transaction."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    def add_group(
+        self,
+        *,
+        source: str,
+        platform: str,
+        channel: str,
+        thread: str,
+        user: str,
+        language: Literal["en", "zh"],
+        text: str,
+        specs: Sequence[EvalSpec],
+    ) -> tuple[Group, list[Run]]:
+        """Record a request and its runs, waiting. The same `source` twice gives what the first time gave."""
+        now = datetime.now(UTC)
+        with transaction(self.engine) as session:
+            known = session.scalar(select(GroupRow).where(GroupRow.source == source))
+            if known is None:
+                known = GroupRow(
+                    platform=platform, channel=channel, thread=thread, user=user, language=language,
+                    text=text, created_at=now, source=source,
+                )  # fmt: skip
+                session.add(known)
+                session.flush()
+                for spec in specs:
+                    _add_run(session, known.id, spec, now)
+            runs = session.scalars(select(RunRow).where(RunRow.group_id == known.id).order_by(RunRow.id))
+            return _group(known), [_run(row) for row in runs]
+
+    def run(self, run_id: int) -> Run:
+        """Return a run; raises `UnknownRun`."""
+        with transaction(self.engine) as session:
+            return _run(_row(session, run_id))
+
+    def group(self, group_id: int) -> Group:
+        """Return a group; raises KeyError, since nobody types a group's id."""
+        with transaction(self.engine) as session:
+            row = session.get(GroupRow, group_id)
+            if row is None:
+                raise KeyError(group_id)
+            return _group(row)
+
+    def group_runs(self, group_id: int) -> list[Run]:
+        """Return a group's runs, oldest first."""
+        with transaction(self.engine) as session:
+            rows = session.scalars(select(RunRow).where(RunRow.group_id == group_id).order_by(RunRow.id))
+            return [_run(row) for row in rows]
+
+    def runs(
+        self,
+        *,
+        states: Iterable[RunState] | None = None,
+        model: str | None = None,
+        datasets: Sequence[str] = (),
+        channel: tuple[str, str] | None = None,
+        limit: int = 20,
+    ) -> list[Run]:
+        """Return the newest runs first, narrowed by state, model name, benchmarks (any) and (platform, channel)."""
+        query = select(RunRow).order_by(RunRow.id.desc()).limit(limit)
+        if states is not None:
+            query = query.where(RunRow.state.in_([str(state) for state in states]))
+        if model is not None:
+            query = query.where(func.lower(RunRow.model) == model.lower())
+        if datasets:
+            names = select(RunDatasetRow.run_id).where(RunDatasetRow.name.in_(datasets))
+            query = query.where(RunRow.id.in_(names))
+        if channel is not None:
+            groups = select(GroupRow.id).where(GroupRow.platform == channel[0], GroupRow.channel == channel[1])
+            query = query.where(RunRow.group_id.in_(groups))
+        with transaction(self.engine) as session:
+            return [_run(row) for row in session.scalars(query)]
+
+    def move(
+        self,
+        run_id: int,
+        state: RunState,
+        *,
+        attempt: int | None = None,
+        worker: str | None = None,
+        failure: Failure | None = None,
+        result: RunResult | None = None,
+    ) -> Run:
+        """Move a run to `state`; raises `IllegalMove`, and `UnknownRun`."""
+        with transaction(self.engine) as session:
+            row = _row(session, run_id)
+            apply_move(row, state, attempt=attempt, worker=worker, failure=failure, result=result)
+            return _run(row)
+
+
+def apply_move(
+    row: RunRow,
+    state: RunState,
+    *,
+    attempt: int | None = None,
+    worker: str | None = None,
+    failure: Failure | None = None,
+    result: RunResult | None = None,
+) -> None:
+    """Make one legal move inside a transaction that is open."""
+    check_move(RunState(row.state), state)
+    row.state = str(state)
+    if attempt is not None:
+        row.attempt = attempt
+    if worker is not None:
+        row.worker = worker
+    if state is RunState.RUNNING and row.started_at is None:
+        row.started_at = datetime.now(UTC)
+    if state in ENDED:
+        row.ended_at = datetime.now(UTC)
+    if failure is not None:
+        row.failure = failure.model_dump(mode="json")
+    if result is not None:
+        row.result = result.model_dump(mode="json")
+
+
+def _add_run(session: Session, group_id: int, spec: EvalSpec, now: datetime) -> None:
+    row = RunRow(
+        group_id=group_id, spec=spec.model_dump(mode="json"), model=spec.model.name, state=str(RunState.WAITING),
+        attempt=0, worker="", created_at=now, report_ready=False,
+    )  # fmt: skip
+    session.add(row)
+    session.flush()
+    session.add_all(RunDatasetRow(run_id=row.id, name=name) for name in {d.name for d in spec.datasets})
+
+
+def _row(session: Session, run_id: int) -> RunRow:
+    row = session.get(RunRow, run_id, with_for_update=True)
+    if row is None:
+        raise UnknownRun(run=f"r{run_id}")
+    return row
+
+
+def _group(row: GroupRow) -> Group:
+    return Group(
+        id=row.id, platform=row.platform, channel=row.channel, thread=row.thread, user=row.user,
+        language=cast("Literal['en', 'zh']", row.language), text=row.text, created_at=row.created_at,
+    )  # fmt: skip
+
+
+def _run(row: RunRow) -> Run:
+    return Run(
+        id=row.id,
+        group_id=row.group_id,
+        spec=EvalSpec.model_validate(row.spec),
+        state=RunState(row.state),
+        attempt=row.attempt,
+        worker=row.worker,
+        created_at=row.created_at,
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+        failure=None if row.failure is None else Failure.model_validate(row.failure),
+        result=None if row.result is None else RunResult.model_validate(row.result),
+        report_ready=row.report_ready,
+    )
