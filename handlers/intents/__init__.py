@@ -1,0 +1,1 @@
+"""Text → typed request: a deterministic grammar, slash commands and pasted command lines."""

@@ -1,0 +1,40 @@
+"""What was understood of a message."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from pydantic import JsonValue
+
+from jobs.catalog import Catalog
+from jobs.models import Frozen
+
+
+class Refused(Frozen):
+    """A parameter that may not come from chat. `reason` is a key of the texts: `refused.api_key`."""
+
+    name: str
+    reason: str
+
+
+class Parsed(Frozen):
+    """One request as it was said. The fields are `scopebot parse`'s output, in its order."""
+
+    intent: str
+    args: dict[str, JsonValue] = {}
+    missing: tuple[str, ...] = ()
+    refused: tuple[Refused, ...] = ()
+    question: str | None = None
+    by: Literal["command_line", "grammar", "llm", "both"] = "grammar"
+    more: tuple[Parsed, ...] = ()
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The names a message may use: the live catalog and what is registered in scopebot.toml."""
+
+    catalog: Catalog
+    models: frozenset[str] = field(default_factory=frozenset)
+    datasets: frozenset[str] = field(default_factory=frozenset)
+    keys: frozenset[str] = field(default_factory=frozenset)

@@ -1,0 +1,84 @@
+"""What we say, platform-neutral: a message is text and an ordered list of parts that each platform renders."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from jobs.models import Frozen
+
+
+class Text(Frozen):
+    """A paragraph."""
+
+    type: Literal["text"] = "text"
+    text: str
+
+
+class Fields(Frozen):
+    """Short facts, name and value."""
+
+    type: Literal["fields"] = "fields"
+    items: tuple[tuple[str, str], ...]
+
+
+class Table(Frozen):
+    """Rows under columns; `numeric` names the columns that are aligned right."""
+
+    type: Literal["table"] = "table"
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    numeric: tuple[str, ...] = ()
+
+
+class Progress(Frozen):
+    """How far a run is. `score` is the running score as people read it, `note` place, rate or time to go."""
+
+    type: Literal["progress"] = "progress"
+    label: str
+    done: int
+    total: int | None
+    score: str = ""
+    note: str = ""
+
+
+class Log(Frozen):
+    """Lines of a log or a command, kept as they are."""
+
+    type: Literal["log"] = "log"
+    title: str
+    text: str
+
+
+class Link(Frozen):
+    """A link people can follow."""
+
+    type: Literal["link"] = "link"
+    label: str
+    url: str
+
+
+class Button(Frozen):
+    """`id` comes back when it is pressed."""
+
+    id: str
+    label: str
+    primary: bool = False
+
+
+class Buttons(Frozen):
+    """A choice."""
+
+    type: Literal["buttons"] = "buttons"
+    items: tuple[Button, ...]
+
+
+Part = Text | Fields | Table | Progress | Log | Link | Buttons
+
+
+class Message(Frozen):
+    """`text` alone says what matters, for notifications and for platforms that render nothing else."""
+
+    text: str
+    parts: tuple[Part, ...] = Field(default=())

@@ -1,0 +1,1 @@
+"""EvalScope behind one `Engine`: check, run, collect. Imported by workers only."""
