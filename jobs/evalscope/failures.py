@@ -1,0 +1,90 @@
+"""From what EvalScope, the OpenAI SDK or a hub raised to an error a person can act on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from jobs.errors import (
+    DatasetUnreachable,
+    EndpointBroken,
+    EndpointBusy,
+    EndpointDenied,
+    EndpointNotJson,
+    EndpointRefused,
+    EndpointRejected,
+    EndpointSilent,
+    EndpointWrongModel,
+    ExtraMissing,
+    HostRefused,
+    NltkMissing,
+    RunCrashed,
+    ScopebotError,
+    UnknownBenchmark,
+)
+
+DETAIL_LENGTH = 300
+
+_BY_STATUS: dict[int, type[ScopebotError]] = {
+    400: EndpointRejected, 401: EndpointDenied, 403: EndpointDenied, 404: EndpointWrongModel,
+    405: EndpointNotJson, 408: EndpointSilent, 422: EndpointRejected, 429: EndpointBusy,
+}  # fmt: skip
+
+
+def classify(error: BaseException, *, api_url: str = "") -> ScopebotError:
+    """Return the error that says what happened and what to do; `RunCrashed` for what is not known."""
+    for link in _chain(error):
+        if isinstance(link, ScopebotError):
+            return link
+    for link in _chain(error):
+        found = _one(link, api_url)
+        if found is not None:
+            return found
+    return RunCrashed(detail=brief(error))
+
+
+def by_status(status: int, api_url: str, detail: str) -> ScopebotError:
+    """Return the error of an HTTP status an endpoint answered with."""
+    kind = _BY_STATUS.get(status, EndpointBroken if status >= 500 else EndpointRejected)
+    return kind(url=api_url, status=status, detail=detail[:DETAIL_LENGTH])
+
+
+def brief(error: BaseException) -> str:
+    """Return the error's last line of text, cut to a length a chat message can hold."""
+    lines = [line for line in str(error).strip().splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[-1] if lines else ''}"[:DETAIL_LENGTH]
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    link: BaseException | None = error
+    while link is not None and id(link) not in seen:
+        seen.add(id(link))
+        yield link
+        link = link.__cause__ or link.__context__
+
+
+def _one(error: BaseException, api_url: str) -> ScopebotError | None:
+    kind, text = type(error).__name__, str(error)
+    status = getattr(error, "status_code", None)
+    if isinstance(status, int):
+        return by_status(status, api_url, text)
+    if kind == "MetricDataMissing":
+        return NltkMissing(detail=text[:DETAIL_LENGTH])
+    if isinstance(error, PermissionError) and "address rule" in text:
+        return HostRefused(host=text.rsplit(" ", 1)[-1])
+    if kind in {"APITimeoutError", "ConnectTimeout", "ReadTimeout"}:
+        return EndpointSilent(url=api_url)
+    if "E1001" in text or kind in {"_DownloadDeadlineError", "LocalEntryNotFoundError", "OfflineModeIsEnabled"}:
+        return DatasetUnreachable(detail=text[:DETAIL_LENGTH])
+    if "NLTK resource" in text or "nltk_data" in text or "punkt_tab" in text:
+        return NltkMissing(detail=text[:DETAIL_LENGTH])
+    if isinstance(error, ImportError):
+        install = re.search(r"pip install [^\n]+", text)
+        return ExtraMissing(install=install[0].rstrip("`'. ") if install else text[:DETAIL_LENGTH])
+    if kind == "APIConnectionError":
+        return EndpointRefused(url=api_url)
+    if kind == "APIResponseValidationError" or "no choices" in text.lower():
+        return EndpointNotJson(url=api_url)
+    unknown = re.search(r"Benchmark '([^']+)' not found", text)
+    return UnknownBenchmark(name=unknown[1], nearest="") if unknown else None

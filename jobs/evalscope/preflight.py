@@ -1,0 +1,134 @@
+"""Checks that take seconds and spare hours: the endpoint, the data, the extras."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from jobs.errors import (
+    DatasetMissing,
+    EndpointNotJson,
+    EndpointRefused,
+    EndpointSilent,
+    EndpointWrongModel,
+    ExtraMissing,
+    KeyMissing,
+    KeyNotForHost,
+    NltkMissing,
+    SandboxNeeded,
+    UnknownBenchmark,
+)
+from jobs.catalog import Catalog
+from jobs.config import Config
+from jobs.evalscope import fixes
+from jobs.evalscope.failures import by_status
+from jobs.models import DatasetTarget, ModelTarget
+
+ANSWER_WITHIN = 15.0
+"""Seconds an endpoint has for one token; a local server that loads its model on first use needs some."""
+
+_NEEDS_PUNKT = frozenset({"ifeval", "multi_if", "ifbench"})
+
+
+def read_key(model: ModelTarget, config: Config) -> str | None:
+    """Return the key's value on this worker, None where the model has none; never log it."""
+    import os
+
+    if model.key is None:
+        return None
+    entry = config.keys.get(model.key)
+    if entry is None:
+        raise KeyMissing(key=model.key, where="scopebot.toml")
+    host = urlsplit(model.api_url or "").hostname or ""
+    if entry.hosts and model.api_url and host not in entry.hosts:
+        raise KeyNotForHost(key=model.key, host=host)
+    if entry.env is not None:
+        value = os.environ.get(entry.env, "")
+        if not value:
+            raise KeyMissing(key=model.key, where=f"${entry.env}")
+        return value
+    assert entry.file is not None
+    try:
+        return entry.file.expanduser().read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise KeyMissing(key=model.key, where=str(entry.file)) from error
+
+
+def check_endpoint(model: ModelTarget, key: str | None) -> None:
+    """Ask an OpenAI-compatible endpoint for one token; raise the `RunError` that says what is wrong with it."""
+    import httpx
+
+    if model.api_url is None or model.eval_type != "openai_api":
+        return
+    base = model.api_url.rstrip("/").removesuffix("/chat/completions")
+    body = {"model": model.model, "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 1}
+    headers = {"Authorization": f"Bearer {key or 'EMPTY'}"}
+    timeout = httpx.Timeout(ANSWER_WITHIN, connect=5.0)
+    with httpx.Client(timeout=timeout, headers=headers, follow_redirects=False) as client:
+        try:
+            answer = client.post(f"{base}/chat/completions", json=body)
+            if answer.status_code == 400:  # newer models take max_completion_tokens alone
+                body["max_completion_tokens"] = body.pop("max_tokens")
+                answer = client.post(f"{base}/chat/completions", json=body)
+            if answer.status_code == 404:
+                raise EndpointWrongModel(
+                    url=model.api_url, model=model.model, offered=_offered(client, base), status=404
+                )
+        except httpx.TimeoutException as error:
+            raise EndpointSilent(url=model.api_url, seconds=int(ANSWER_WITHIN)) from error
+        except httpx.TransportError as error:
+            raise EndpointRefused(url=model.api_url) from error
+    if answer.status_code >= 300:
+        raise by_status(answer.status_code, model.api_url, _message(answer.text))
+    if not _is_completion(answer.text):
+        raise EndpointNotJson(url=model.api_url)
+
+
+def check_dataset(dataset: DatasetTarget, catalog: Catalog, config: Config) -> None:
+    """Raise for a data set that this worker cannot evaluate."""
+    info = catalog.by_name.get(dataset.benchmark)
+    if info is None:
+        raise UnknownBenchmark(name=dataset.benchmark, nearest=", ".join(catalog.nearest(dataset.benchmark)))
+    if info.runs_code and not config.access.allow_host_code:
+        raise SandboxNeeded(benchmark=dataset.name)
+    local = dataset.args.get("local_path")
+    if isinstance(local, str) and not Path(local).is_dir():
+        raise DatasetMissing(dataset=dataset.name, path=local)
+    metrics = dataset.args.get("metric_list") or list(info.metrics)
+    assert isinstance(metrics, list)
+    bleu = any("bleu" in json.dumps(metric).lower() for metric in metrics)
+    if (bleu or dataset.benchmark in _NEEDS_PUNKT) and not fixes.provide_nltk_data():
+        raise NltkMissing(detail="tokenizers/punkt_tab")
+    if dataset.benchmark == "ifeval" and importlib.util.find_spec("langdetect") is None:
+        raise ExtraMissing(install="pip install 'evalscope[ifeval]'")
+
+
+def _offered(client: Any, base: str) -> str:
+    """Return what the endpoint says it has, for a wrong model name."""
+    import httpx
+
+    try:
+        data = client.get(f"{base}/models").json()
+        return ", ".join(str(entry["id"]) for entry in data["data"][:10])
+    except (httpx.HTTPError, ValueError, KeyError, TypeError):
+        return ""
+
+
+def _is_completion(text: str) -> bool:
+    try:
+        data = json.loads(text)
+    except ValueError:
+        return False
+    return isinstance(data, dict) and bool(data.get("choices"))
+
+
+def _message(text: str) -> str:
+    """Return the endpoint's own words, from an OpenAI-style error or as they are."""
+    try:
+        error = json.loads(text)["error"]
+        return str(error["message"] if isinstance(error, dict) else error)
+    except (ValueError, KeyError, TypeError):
+        return text.strip()[:200]

@@ -1,0 +1,72 @@
+"""`samples.db`: every finished sample of a run, one row each, written as it finishes.
+
+Table `samples`: dataset, subset, sample_id, group_id, content (SHA-256 of question and target, the same across
+runs and models), question, target, answer, extracted, scores (JSON: metric → value), prompt_tokens,
+completion_tokens, latency (seconds, NULL where it came from the cache).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+_TABLE = """
+CREATE TABLE IF NOT EXISTS samples (
+    dataset TEXT NOT NULL, subset TEXT NOT NULL, sample_id TEXT NOT NULL, group_id TEXT NOT NULL,
+    content TEXT NOT NULL, question TEXT NOT NULL, target TEXT NOT NULL, answer TEXT NOT NULL, extracted TEXT,
+    scores TEXT NOT NULL, prompt_tokens INTEGER, completion_tokens INTEGER, latency REAL,
+    PRIMARY KEY (dataset, subset, sample_id)
+)
+"""
+
+
+class Sample(NamedTuple):
+    """One finished sample."""
+
+    dataset: str
+    subset: str
+    sample_id: str
+    group_id: str
+    question: str
+    target: str
+    answer: str
+    extracted: str | None
+    scores: Mapping[str, float]
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    latency: float | None
+
+
+def content_hash(question: str, target: str) -> str:
+    """Return the identity of a question with its answer, across runs, models and sample ids."""
+    return hashlib.sha256(f"{question}\x00{target}".encode()).hexdigest()
+
+
+class SampleLog:
+    """The open `samples.db` of a run. One thread writes."""
+
+    def __init__(self, path: Path) -> None:
+        # WAL would leave half of the data beside the file that is shipped
+        self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self._connection.execute("PRAGMA synchronous=NORMAL")
+        self._connection.execute(_TABLE)
+
+    def add(self, sample: Sample) -> None:
+        """Write one sample; a later attempt's row replaces an earlier one's."""
+        self._connection.execute(
+            "INSERT OR REPLACE INTO samples VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                sample.dataset, sample.subset, sample.sample_id, sample.group_id,
+                content_hash(sample.question, sample.target), sample.question, sample.target, sample.answer,
+                sample.extracted, json.dumps(sample.scores, ensure_ascii=False), sample.prompt_tokens,
+                sample.completion_tokens, sample.latency,
+            ),
+        )  # fmt: skip
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()

@@ -1,0 +1,143 @@
+"""The only functions a worker runs. Each is one job, in a process of its own, forked with EvalScope imported."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
+
+from jobs.artifacts import Shipper
+from jobs.errors import RunCrashed, ScopebotError
+from jobs.events import Event, announce, write_progress
+from jobs.lifecycle import RunState
+from jobs.models import BenchmarkResult, Failure, Reproduce, RunResult
+from jobs.queue import JobPayload, unsign
+
+if TYPE_CHECKING:
+    from jobs.evalscope.engine import Workplace
+    from jobs.workspace import Workspace
+
+log = structlog.get_logger(__name__)
+
+
+def evaluate(signed: str) -> str:
+    """Evaluate one attempt of one run; everything it has to say goes through Redis and the artifact store."""
+    from jobs.workspace import current
+
+    workspace = current()
+    payload = unsign(signed, workspace.settings.effective_job_key)
+    return Attempt(workspace, payload).evaluate()
+
+
+class Attempt:
+    """One attempt of one run on this worker."""
+
+    def __init__(self, workspace: Workspace, payload: JobPayload) -> None:
+        self._workspace = workspace
+        self._payload = payload
+        self._folder = workspace.settings.folder / "work" / f"r{payload.run_id}"
+        self._started_at = datetime.now(UTC)
+        self._shipper = Shipper(workspace.artifacts, payload.run_id, self._folder)
+
+    def evaluate(self) -> str:
+        """Run, store the result, announce it, then write the HTML report; return the state it ended in."""
+        from jobs.evalscope.eval import EvalEngine
+
+        self._folder.mkdir(parents=True, exist_ok=True)
+        _redirect_output(self._folder / "worker.log")
+        os.chdir(self._folder)
+        structlog.contextvars.bind_contextvars(run=f"r{self._payload.run_id}", attempt=self._payload.attempt)
+        self._announce("started")
+        engine = EvalEngine(self._workspace.catalog)
+        place = self._place()
+        spec = self._payload.spec
+        try:
+            self._workspace.guard_sockets(spec.model.network)
+            engine.run(spec, place)
+            benchmarks = engine.collect(place)
+            reproduce = engine.reproduce(spec, place)
+        except ScopebotError as error:
+            return self._fail(error)
+        except Exception as error:  # a bug, ours or EvalScope's: people see the run's id, the log has the rest
+            log.exception("run crashed")
+            return self._fail(RunCrashed(detail=f"{type(error).__name__}: {error}"[:300]))
+        self._succeed(benchmarks, reproduce)
+        if engine.write_report(place):
+            self._shipper.ship()
+            self._announce("report")
+        return str(RunState.SUCCEEDED)
+
+    def _place(self) -> Workplace:
+        from jobs.evalscope.engine import Workplace
+
+        run_id, redis = self._payload.run_id, self._workspace.redis
+        return Workplace(
+            run_id=run_id,
+            attempt=self._payload.attempt,
+            folder=self._folder,
+            config=self._workspace.settings.config,
+            tell=lambda progress: write_progress(redis, run_id, progress),
+        )
+
+    def _succeed(self, benchmarks: tuple[BenchmarkResult, ...], reproduce: Reproduce) -> None:
+        result = self._result(RunState.SUCCEEDED, benchmarks=benchmarks, reproduce=reproduce)
+        self._keep(result)
+        self._announce("succeeded", result=result)
+        self._shipper.ship()
+
+    def _fail(self, error: ScopebotError) -> str:
+        detail = str(error.params.get("detail", ""))
+        failure = Failure(code=error.code, params=error.params, detail=detail)
+        log.error("run failed", code=error.code, **{f"fact_{name}": value for name, value in error.params.items()})
+        result = self._result(RunState.FAILED, failure=failure)
+        self._keep(result)
+        self._announce("failed", result=result, failure=failure)
+        self._shipper.ship()
+        return str(RunState.FAILED)
+
+    def _result(
+        self,
+        state: RunState,
+        *,
+        benchmarks: tuple[BenchmarkResult, ...] = (),
+        reproduce: Reproduce | None = None,
+        failure: Failure | None = None,
+    ) -> RunResult:
+        return RunResult(
+            run_id=self._payload.run_id,
+            attempt=self._payload.attempt,
+            state=state,
+            model=self._payload.spec.model.name,
+            benchmarks=benchmarks,
+            failure=failure,
+            started_at=self._started_at,
+            ended_at=datetime.now(UTC),
+            worker=self._workspace.name,
+            reproduce=reproduce,
+        )
+
+    def _keep(self, result: RunResult) -> None:
+        """Store result.json before anybody hears of it."""
+        data = json.dumps(result.model_dump(mode="json"), ensure_ascii=False, indent=1).encode()
+        self._workspace.artifacts.write(result.run_id, "result.json", data)
+
+    def _announce(self, what: str, *, result: RunResult | None = None, failure: Failure | None = None) -> None:
+        event = Event.model_validate({
+            "run_id": self._payload.run_id, "attempt": self._payload.attempt, "what": what,
+            "worker": self._workspace.name, "result": result, "failure": failure,
+        })  # fmt: skip
+        announce(self._workspace.redis, event)
+
+
+def _redirect_output(path: Path) -> None:
+    """Send this process's output, and that of all it starts, to the run's own log."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    with path.open("ab") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
