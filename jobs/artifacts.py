@@ -1,11 +1,13 @@
 """The artifact store: run folders behind fsspec, local by default, any object store by URL.
 
-Layout: `rID/result.json`, `rID/samples.db`, `rID/logs/…`, `rID/reports/…` and the rest of EvalScope's own folder.
+Layout: `rID/result.json`, `rID/samples.db`, `rID/logs/…`, `rID/reports/…` and the rest of EvalScope's own folder;
+`shared/NAME` for what the pages of all runs load.
 """
 
 from __future__ import annotations
 
 import posixpath
+import secrets
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -23,14 +25,7 @@ class Artifacts:
 
     def write(self, run_id: int, name: str, data: bytes) -> None:
         """Write one file; readers see the old one or the new one, never a part."""
-        path = self._path(run_id, name)
-        self._fs.makedirs(posixpath.dirname(path), exist_ok=True)
-        if "file" in _protocols(self._fs):
-            draft = f"{path}.part"
-            self._fs.pipe_file(draft, data)
-            Path(draft).replace(path)
-        else:
-            self._fs.pipe_file(path, data)
+        self._put(self._path(run_id, name), data)
 
     def read(self, run_id: int, name: str) -> bytes:
         """Read one file; raises FileNotFoundError."""
@@ -46,12 +41,34 @@ class Artifacts:
         """Tell whether a file is there."""
         return bool(self._fs.exists(self._path(run_id, name)))
 
+    def share(self, name: str, path: Path) -> None:
+        """Keep a file that the pages of all runs load, unless it is there already."""
+        target = self._inside("shared", name)
+        if not (self._fs.exists(target) and self._fs.size(target) == path.stat().st_size):
+            self._put(target, path.read_bytes())
+
+    def shared(self, name: str) -> bytes:
+        """Read a file that `share` kept; raises FileNotFoundError."""
+        return bytes(self._fs.cat_file(self._inside("shared", name)))
+
+    def _put(self, path: str, data: bytes) -> None:
+        self._fs.makedirs(posixpath.dirname(path), exist_ok=True)
+        if "file" in _protocols(self._fs):
+            draft = f"{path}.{secrets.token_hex(4)}.part"  # two workers may share the same file at once
+            self._fs.pipe_file(draft, data)
+            Path(draft).replace(path)
+        else:
+            self._fs.pipe_file(path, data)
+
     def _path(self, run_id: int, name: str) -> str:
-        """Return the full path; a name that leaves the run's folder raises ValueError."""
+        return self._inside(f"r{run_id}", name)
+
+    def _inside(self, folder: str, name: str) -> str:
+        """Return the full path; a name that leaves the folder raises ValueError."""
         inside = PurePosixPath(name)
         if inside.is_absolute() or ".." in inside.parts:
-            raise ValueError(f"not inside a run's folder: {name!r}")
-        return posixpath.join(self._root, f"r{run_id}", str(inside))
+            raise ValueError(f"not inside {folder}: {name!r}")
+        return posixpath.join(self._root, folder, str(inside))
 
 
 class Shipper:

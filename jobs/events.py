@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import TypeAdapter
 
-from jobs.models import Failure, Frozen, Progress, RunResult, RunningScore
+from jobs.models import Failure, Frozen, Progress, RunningScore, RunResult
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -48,7 +48,7 @@ def write_progress(redis: Redis, run_id: int, progress: Progress) -> None:
     fields["scores"] = _scores.dump_json(progress.scores).decode()
     pipe = redis.pipeline()
     pipe.delete(progress_key(run_id))
-    pipe.hset(progress_key(run_id), mapping=fields)
+    pipe.hset(progress_key(run_id), items=[item for pair in fields.items() for item in pair])
     pipe.expire(progress_key(run_id), PROGRESS_TTL)
     pipe.execute()
 

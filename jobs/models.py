@@ -67,9 +67,12 @@ class DatasetTarget(Frozen):
     name: str
     benchmark: str
     args: dict[str, JsonValue] = Field(default_factory=dict)
+    """EvalScope's dataset_args of it, but for the folder of a local data set, which each worker knows itself."""
+    local: bool = False
+    """Its files lie in a folder that is registered on the worker (or ship with Scopebot)."""
     private: bool = False
     subsets: dict[str, int] = Field(default_factory=dict)
-    """Subset → samples that will run, where known beforehand."""
+    """Subset → samples that it has, where known beforehand; empty where not."""
 
 
 class EvalSpec(Frozen):
@@ -85,6 +88,26 @@ class EvalSpec(Frozen):
     generation_config: GenerationSettings = GenerationSettings()
     eval_batch_size: int | None = Field(None, ge=1, le=512)
     dataset_hub: Literal["modelscope", "huggingface", "local"] = "modelscope"
+
+
+    def samples(self, dataset: DatasetTarget) -> int | None:
+        """Return how many samples of a benchmark will run: the limit counts for each subset. None if not known."""
+        if not dataset.subsets:
+            return None
+        return self.repeats * sum(limited(count, self.limit) for count in dataset.subsets.values())
+
+    @property
+    def total(self) -> int | None:
+        """Samples over all benchmarks, None where one's size is not known."""
+        counts = [self.samples(dataset) for dataset in self.datasets]
+        return None if None in counts else sum(count for count in counts if count is not None)
+
+
+def limited(count: int, limit: float | None) -> int:
+    """Return how many of `count` samples EvalScope takes under a limit: a number, or a fraction below 1."""
+    if limit is None:
+        return count
+    return int(count * limit) if isinstance(limit, float) else min(count, limit)
 
 
 class Failure(Frozen):
@@ -257,9 +280,3 @@ class Run(Frozen):
         """The id people say: r12."""
         return f"r{self.id}"
 
-    @property
-    def total(self) -> int | None:
-        """Samples planned over all benchmarks and subsets, None where a data set's size is unknown."""
-        if any(not dataset.subsets for dataset in self.spec.datasets):
-            return None
-        return sum(sum(d.subsets.values()) for d in self.spec.datasets) * self.spec.repeats

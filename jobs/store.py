@@ -138,6 +138,21 @@ class Store:
         with transaction(self.engine) as session:
             return [_run(row) for row in session.scalars(query)]
 
+    def newest_run(self, platform: str, channel: str, thread: str) -> int | None:
+        """Return the newest run of a conversation, which is the one it is about."""
+        query = (
+            select(func.max(RunRow.id))
+            .join(GroupRow, GroupRow.id == RunRow.group_id)
+            .where(GroupRow.platform == platform, GroupRow.channel == channel, GroupRow.thread == thread)
+        )
+        with transaction(self.engine) as session:
+            return session.scalar(query)
+
+    def answers(self) -> bool:
+        """Tell whether the database answers."""
+        with transaction(self.engine) as session:
+            return session.scalar(select(1)) == 1
+
     def move(
         self,
         run_id: int,

@@ -20,6 +20,7 @@ from jobs.queue import JobPayload, unsign
 
 if TYPE_CHECKING:
     from jobs.evalscope.engine import Workplace
+    from jobs.evalscope.eval import EvalEngine
     from jobs.workspace import Workspace
 
 log = structlog.get_logger(__name__)
@@ -67,10 +68,20 @@ class Attempt:
             log.exception("run crashed")
             return self._fail(RunCrashed(detail=f"{type(error).__name__}: {error}"[:300]))
         self._succeed(benchmarks, reproduce)
+        try:
+            self._add_report(engine, place)
+        except Exception:  # the scores stand; only the report is missing
+            log.exception("no HTML report")
+        return str(RunState.SUCCEEDED)
+
+    def _add_report(self, engine: EvalEngine, place: Workplace) -> None:
+        """Write the HTML report, which may follow the scores, and what it loads."""
+        from jobs.evalscope.fixes import PLOTLY_JS, plotly_script
+
         if engine.write_report(place):
+            self._workspace.artifacts.share(PLOTLY_JS, plotly_script())
             self._shipper.ship()
             self._announce("report")
-        return str(RunState.SUCCEEDED)
 
     def _place(self) -> Workplace:
         from jobs.evalscope.engine import Workplace

@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import ctypes
 import importlib
-import json
 import os
 import signal
 import sys
-import time
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import structlog
+from redis import Redis
+from rq import Queue, Worker
+from rq.serializers import JSONSerializer
 
 from jobs.artifacts import Artifacts
 from jobs.catalog import CATALOG_KEY, Catalog
 from jobs.config import Settings
+from jobs.errors import ConfigInvalid
+from jobs.fleet import HEARTBEAT, beat, leave
 from jobs.queue import ALLOWED_TASKS, JobRefused, open_queue
-from jobs.workspace import Workspace, enter, worker_name
+from jobs.workspace import Workspace, current, enter, worker_name
 
 if TYPE_CHECKING:
-    from redis import Redis
+    from redis.client import Pipeline
+    from rq.executions import Execution
     from rq.job import Job
-    from rq.queue import Queue as RqQueue
 
 log = structlog.get_logger(__name__)
 
@@ -38,47 +40,53 @@ PRELOAD = (
     "jobs.tasks", "jobs.evalscope.eval", "jobs.evalscope.evaluator",
 )  # fmt: skip
 """What a first evaluation would import: in the parent it is paid for once. None of it touches CUDA."""
-WORKERS = "scopebot:workers"
-HEARTBEAT = 10
-ALIVE_FOR = 3 * HEARTBEAT
-"""Seconds after which a worker that says nothing counts as gone."""
+
+
+class ScopebotWorker(Worker):
+    """Runs the tasks of `jobs.tasks` and nothing else."""
+
+    def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
+        """Say to RQ, and to Scopebot, that this worker is alive."""
+        super().heartbeat(timeout, pipeline)
+        workspace = current()
+        beat(workspace.redis, workspace.name, workspace.catalog.evalscope_version)
+
+    def perform_job(self, job: Job, queue: Queue, execution: Execution) -> bool:
+        """Run a job in the work-horse, if it is one of ours."""
+        if job.func_name not in ALLOWED_TASKS:
+            raise JobRefused(job.func_name)
+        return bool(super().perform_job(job, queue, execution))
 
 
 def run_worker(settings: Settings, *, die_with_parent: bool = False) -> None:
     """Serve the queue until told to stop; with `die_with_parent`, also when the process that started it dies."""
     if die_with_parent:
         _die_with_parent()
+    if settings.redis_url is None:
+        raise ConfigInvalid(file="REDIS_URL", reason="a worker needs it")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # threads that would not survive the fork
-    redis = open_redis(settings)
+    redis = Redis.from_url(settings.redis_url, health_check_interval=30)
     workspace = Workspace(
         name=worker_name(), settings=settings, redis=redis,
         artifacts=Artifacts(settings.effective_artifacts_url), catalog=_preload(),
     )  # fmt: skip
     enter(workspace)
-    _publish(workspace)
-    worker = _worker_class()([open_queue(redis)], name=workspace.name, connection=redis)
+    redis.set(CATALOG_KEY, workspace.catalog.model_dump_json())
+    beat(redis, workspace.name, workspace.catalog.evalscope_version)
+    worker = ScopebotWorker(
+        [open_queue(redis)],
+        name=workspace.name,
+        connection=redis,
+        serializer=JSONSerializer,
+        maintenance_interval=30,
+        worker_ttl=HEARTBEAT + 15,  # RQ waits for a job 15 s less than this, then says it is alive
+        job_monitoring_interval=HEARTBEAT,
+    )
     log.info("worker ready", worker=workspace.name, evalscope=workspace.catalog.evalscope_version)
-    worker.work(with_scheduler=False, logging_level="WARNING")
-
-
-def open_redis(settings: Settings) -> Redis:
-    """Connect to `REDIS_URL`."""
-    from redis import Redis
-
-    if settings.redis_url is None:
-        raise RuntimeError("a worker needs REDIS_URL")
-    return Redis.from_url(settings.redis_url, health_check_interval=30)
-
-
-def living_workers(redis: Redis) -> list[dict[str, str]]:
-    """Return what each living worker says of itself: name, host, evalscope, seen (UTC, ISO)."""
-    found = []
-    for name, raw in sorted(redis.hgetall(WORKERS).items()):
-        facts = json.loads(raw)
-        if time.time() - float(facts["seen"]) <= ALIVE_FOR:
-            seen = datetime.fromtimestamp(float(facts["seen"]), UTC).isoformat(timespec="seconds")
-            found.append(facts | {"name": name.decode(), "seen": seen})
-    return found
+    try:
+        worker.work(with_scheduler=False, logging_level="WARNING")
+    finally:
+        leave(redis, workspace.name)
 
 
 def _preload() -> Catalog:
@@ -89,50 +97,6 @@ def _preload() -> Catalog:
     for module in PRELOAD:
         importlib.import_module(module)
     return read_catalog()
-
-
-def _publish(workspace: Workspace) -> None:
-    """Say what this worker can evaluate."""
-    workspace.redis.set(CATALOG_KEY, workspace.catalog.model_dump_json())
-    beat(workspace)
-
-
-def beat(workspace: Workspace) -> None:
-    """Say that this worker is alive."""
-    facts = {"evalscope": workspace.catalog.evalscope_version, "pid": str(os.getpid()), "seen": str(time.time())}
-    workspace.redis.hset(WORKERS, workspace.name, json.dumps(facts))
-
-
-def _worker_class() -> type:
-    """Return RQ's worker, held to signed jobs of known tasks; made late because the bot never imports it."""
-    from rq import Worker
-    from rq.serializers import JSONSerializer
-
-    from jobs.workspace import current
-
-    class ScopebotWorker(Worker):
-        """Runs the tasks of `jobs.tasks` and nothing else."""
-
-        def __init__(self, *args: object, **kwargs: object) -> None:
-            super().__init__(
-                *args,
-                serializer=JSONSerializer,
-                maintenance_interval=30,
-                worker_ttl=HEARTBEAT + 15,  # RQ waits for a job 15 s less than this, then says it is alive
-                job_monitoring_interval=HEARTBEAT,
-                **kwargs,
-            )
-
-        def heartbeat(self, timeout: int | None = None, pipeline: object = None) -> None:
-            super().heartbeat(timeout, pipeline)
-            beat(current())
-
-        def perform_job(self, job: Job, queue: RqQueue, execution: object) -> bool:
-            if job.func_name not in ALLOWED_TASKS:
-                raise JobRefused(job.func_name)
-            return bool(super().perform_job(job, queue, execution))
-
-    return ScopebotWorker
 
 
 def _die_with_parent() -> None:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
+from handlers.context import Context
+from handlers.intents.parsed import Vocabulary
+from handlers.message import Fields, Link, Message, Part, Table, Text
 from handlers.registry import Args, Intent, Words
+from handlers.reply import Reply
+from handlers.texts import Texts
+from jobs.catalog import BenchmarkInfo
+from jobs.errors import UnknownBenchmark
+from jobs.sample import SAMPLE_DATASETS
 
-if TYPE_CHECKING:
-    from handlers.context import Context
-    from handlers.reply import Reply
+SHOWN = 30
+"""Rows of a list in a chat; the rest is a narrower question away."""
 
 
 class BenchmarksArgs(Args):
@@ -20,8 +27,75 @@ class BenchmarksArgs(Args):
 
 
 async def handle(args: BenchmarksArgs, context: Context) -> Reply:
-    """Answer from the catalog."""
-    raise NotImplementedError
+    """Answer from the catalog: one benchmark by its name, or a list by tags and words."""
+    vocabulary = await context.services.vocabulary()
+    catalog, texts = vocabulary.catalog, context.texts
+    if args.name is not None:
+        return Reply(_describe(args.name, context, vocabulary))
+    exact = catalog.find(args.query) if args.query and not args.tags else None
+    if exact is not None:
+        return Reply(_describe(exact.name, context, vocabulary))
+    found = list(catalog.benchmarks) if not args.tags else catalog.with_tags(args.tags)
+    what = ""
+    if args.tags:
+        what = texts("benchmarks.what.tags", tags=", ".join(args.tags))
+    if args.query:
+        names = {info.name for info in catalog.search(args.query)}
+        found = [info for info in found if info.name in names]
+        what += texts("benchmarks.what.query", query=args.query)
+    tags = ", ".join(catalog.tags)
+    if not found:
+        return Reply(Message(text=texts("benchmarks.none", what=what, tags=tags)))
+    parts: list[Part] = [_table(found[:SHOWN], texts)]
+    if len(found) > SHOWN:
+        parts.append(Text(text=texts("benchmarks.shown", shown=SHOWN, count=len(found))))
+        parts.append(Text(text=texts("benchmarks.tags", tags=tags)))
+    return Reply(Message(text=texts("benchmarks.found", count=len(found), what=what), parts=tuple(parts)))
+
+
+def _describe(name: str, context: Context, vocabulary: Vocabulary) -> Message:
+    """Return the facts of one benchmark; raises `UnknownBenchmark`."""
+    texts = context.texts
+    registered = context.services.config.datasets.get(name)
+    if registered is not None:
+        return Message(text=f"{name}: {texts('benchmarks.private', benchmark=registered.benchmark)}")
+    sample = SAMPLE_DATASETS.get(name)
+    if sample is not None:
+        return Message(
+            text=f"{name}: {texts('benchmarks.private', benchmark=sample.benchmark)}",
+            parts=(Fields(items=((texts("benchmarks.field.samples"), str(sample.total)),)),),
+        )
+    info = vocabulary.catalog.find(name)
+    if info is None:
+        raise UnknownBenchmark(name=name, nearest=", ".join(vocabulary.catalog.nearest(name)))
+    subsets = list(info.subsets)
+    shown = ", ".join(subsets[:12]) + (f", … ({len(subsets)})" if len(subsets) > 12 else "")
+    fields = {
+        "samples": _size(info, texts),
+        "subsets": shown,
+        "metrics": ", ".join(info.metrics),
+        "few_shot": str(info.few_shot_num),
+        "tags": ", ".join(info.tags),
+        "code": texts("benchmarks.code") if info.runs_code else "",
+    }
+    items = tuple((texts(f"benchmarks.field.{key}"), value) for key, value in fields.items() if value)
+    parts: list[Part] = [Fields(items=items)]
+    about = info.description_zh if context.language == "zh" and info.description_zh else info.description
+    if about:
+        parts.insert(0, Text(text=about))
+    if info.paper_url:
+        parts.append(Link(label=texts("benchmarks.paper"), url=info.paper_url))
+    return Message(text=f"{info.pretty_name} ({info.name})", parts=tuple(parts))
+
+
+def _table(found: Sequence[BenchmarkInfo], texts: Texts) -> Table:
+    columns = tuple(texts(f"benchmarks.column.{name}") for name in ("name", "title", "tags", "samples"))
+    rows = tuple((b.name, b.pretty_name, ", ".join(b.tags), _size(b, texts)) for b in found)
+    return Table(columns=columns, rows=rows, numeric=(columns[3],))
+
+
+def _size(info: BenchmarkInfo, texts: Texts) -> str:
+    return texts("benchmarks.unknown_size") if info.samples is None else f"{info.samples:,}"
 
 
 INTENT = Intent(

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pydantic import Field, JsonValue, ValidationError
 
-from pydantic import Field, JsonValue
-
+from handlers.context import Context
+from handlers.message import Message
+from handlers.plan import split_by_benchmark, surprise, total, with_limit
+from handlers.policy import generation_settings, invalid, resolve_datasets, resolve_model
 from handlers.registry import Args, Intent, Words
+from handlers.reply import Reply
+from handlers.submit import Choice, ask, submit
+from jobs.config import ModelEntry
+from jobs.models import DatasetTarget, EvalSpec, ModelTarget
 
-if TYPE_CHECKING:
-    from handlers.context import Context
-    from handlers.reply import Reply
+HARMLESS = "refused.managed"
+"""Parameters that Scopebot sees to itself: leaving them out changes no score."""
 
 
 class EvalArgs(Args):
@@ -33,7 +38,94 @@ class EvalArgs(Args):
 
 async def handle(args: EvalArgs, context: Context) -> Reply:
     """Plan the runs; submit them, or ask about the one thing that is not sure."""
-    raise NotImplementedError
+    texts, config = context.texts, context.services.config
+    serious = [refused for refused in context.parsed.refused if refused.reason != HARMLESS]
+    if serious:  # running something else than what was asked for would be worse than not running
+        lines = [texts(r.reason, name=r.name) for r in serious if texts.known(r.reason)]
+        return Reply(Message(text=" ".join(dict.fromkeys(lines))), refused=True)
+    names = args.models or ((args.model,) if args.model else ())
+    if not names and config.defaults.model is not None:
+        names = (config.defaults.model,)
+    if not names and args.eval_type == "mock_llm":
+        names = ("mock_llm",)
+    if not names:
+        registered = ", ".join(config.models)
+        key = "ask.which_model" if registered else "ask.which_model.none"
+        return Reply(Message(text=texts(key, models=registered)), refused=True)
+    if not args.datasets:
+        return Reply(Message(text=texts("ask.which_datasets")), refused=True)
+    specs = await _specs(args, names, context)
+    notes = _notes(args, context)
+    surprised = surprise(specs) if context.parsed.by != "command_line" else None
+    if surprised is not None:
+        return await ask(context, texts("ask.total", dataset=surprised.dataset.name,
+            subsets=len(surprised.dataset.subsets), said=surprised.said), [
+            Choice("total", texts("button.total", said=surprised.said, limit=surprised.spread_limit,
+                total=surprised.spread_total), tuple(with_limit(specs, surprised.spread_limit))),
+            Choice("per_subset", texts("button.per_subset", limit=surprised.said,
+                total=surprised.per_subset_total), tuple(specs)),
+        ])
+    samples = total(specs)
+    threshold = config.defaults.confirm_above_samples
+    if samples is not None and samples > threshold:
+        return await ask(context, texts("ask.above", total=samples, threshold=threshold), [
+            Choice("run", texts("button.run", total=samples), tuple(specs)),
+        ])
+    return await submit(context, specs, notes)
+
+
+async def _specs(args: EvalArgs, names: tuple[str, ...], context: Context) -> list[EvalSpec]:
+    """Return one run per model, more where two data sets need the same EvalScope benchmark."""
+    config = context.services.config
+    vocabulary = await context.services.vocabulary()
+    datasets = resolve_datasets(args.datasets or (), args.dataset_args or {}, vocabulary, config)
+    specs = []
+    for name in names:
+        model = await resolve_model(
+            name, api_url=args.api_url, eval_type=args.eval_type, key=args.api_key_name,
+            incoming=context.incoming, config=config,
+        )
+        entry = config.models.get(name)
+        for batch in split_by_benchmark(datasets):
+            specs.append(_spec(args, model, batch, entry))
+    return specs
+
+
+def _spec(
+    args: EvalArgs, model: ModelTarget, datasets: tuple[DatasetTarget, ...], entry: ModelEntry | None
+) -> EvalSpec:
+    said = {
+        "limit": _limit(args.limit),
+        "repeats": args.repeats,
+        "seed": args.seed,
+        "eval_batch_size": args.eval_batch_size or (entry.eval_batch_size if entry else None),
+        "dataset_hub": args.dataset_hub,
+    }
+    try:
+        return EvalSpec(
+            model=model,
+            datasets=datasets,
+            generation_config=generation_settings(args.generation_config, entry.generation_config if entry else None),
+            **{name: value for name, value in said.items() if value is not None},
+        )
+    except ValidationError as error:
+        raise invalid(error) from error
+
+
+def _limit(said: float | None) -> float | None:
+    """Return a whole number as one: EvalScope's parser gives 10.0 for `--limit 10`, which means ten samples."""
+    return int(said) if said is not None and said >= 1 and said == int(said) else said
+
+
+def _notes(args: EvalArgs, context: Context) -> list[str]:
+    texts = context.texts
+    notes = []
+    harmless = [refused.name for refused in context.parsed.refused if refused.reason == HARMLESS]
+    if harmless:
+        notes.append(texts("eval.ignored", names=", ".join(f"--{name.replace('_', '-')}" for name in harmless)))
+    if not args.model and not args.models and context.services.config.defaults.model is not None:
+        notes.append(texts("eval.default_model", model=context.services.config.defaults.model))
+    return notes
 
 
 INTENT = Intent(

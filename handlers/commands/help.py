@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from handlers.context import Context
+from handlers.message import Log, Message, Table, Text
+from handlers.registry import Args, Intent, Words, intents
+from handlers.reply import Reply
+from handlers.texts import Texts
 
-from handlers.registry import Args, Intent, Words
-
-if TYPE_CHECKING:
-    from handlers.context import Context
-    from handlers.reply import Reply
+ORDER = ("eval", "benchmarks", "status", "results", "logs", "help")
+"""How help lists the intents: by what a newcomer needs first."""
 
 
 class HelpArgs(Args):
@@ -19,7 +20,27 @@ class HelpArgs(Args):
 
 async def handle(args: HelpArgs, context: Context) -> Reply:
     """Answer from the registry."""
-    raise NotImplementedError
+    texts, known = context.texts, intents()
+    about = known.get((args.about or "").lower().lstrip("/"))
+    if about is not None:
+        return Reply(_about(about, texts))
+    rows = tuple(
+        (intent.slash[0], texts(f"help.about.{intent.name}"), intent.examples[texts.language][0])
+        for intent in sorted(known.values(), key=lambda intent: ORDER.index(intent.name))
+    )
+    columns = tuple(texts(f"help.column.{name}") for name in ("command", "what", "example"))
+    commands = ", ".join(row[0] for row in rows)
+    notes = (Text(text=texts("help.slash", commands=commands)), Text(text=texts("help.not")))
+    return Reply(Message(text=texts("help.intro"), parts=(Table(columns=columns, rows=rows), *notes)))
+
+
+def _about(intent: Intent, texts: Texts) -> Message:
+    fields = ", ".join(intent.args.model_fields)
+    examples = "\n".join(intent.examples[texts.language])
+    return Message(
+        text=f"{intent.slash[0]}: {texts(f'help.about.{intent.name}')}",
+        parts=(Text(text=texts("help.fields", fields=fields)), Log(title=texts("help.column.example"), text=examples)),
+    )
 
 
 INTENT = Intent(

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
 
+from handlers.context import Context
+from handlers.intents.secrets import redact
+from handlers.message import Link, Log, Message
+from handlers.references import run_number
 from handlers.registry import Args, Intent, Words
+from handlers.reply import Reply
 
-if TYPE_CHECKING:
-    from handlers.context import Context
-    from handlers.reply import Reply
+LINES = 40
+"""Lines shown in a chat; the run page has more."""
 
 
 class LogsArgs(Args):
@@ -19,7 +23,21 @@ class LogsArgs(Args):
 
 async def handle(args: LogsArgs, context: Context) -> Reply:
     """Answer from the artifact store."""
-    raise NotImplementedError
+    services, texts = context.services, context.texts
+    number = run_number(args.run) if args.run is not None else context.thread_run
+    if number is None:
+        newest = await asyncio.to_thread(services.store.runs, limit=1)
+        number = newest[0].id if newest else None
+    if number is None:
+        return Reply(Message(text=texts("logs.no_run")))
+    run = await asyncio.to_thread(services.store.run, number)
+    tail = await services.log_tail(run.id)
+    page = Link(label=texts("result.page"), url=services.links.run_url(run.id))
+    if not tail:
+        return Reply(Message(text=texts("logs.none", run=run.name), parts=(page,)))
+    lines = "\n".join(redact(tail).splitlines()[-LINES:])
+    title = texts("logs.title", run=run.name)
+    return Reply(Message(text=title, parts=(Log(title=title, text=lines), page)))
 
 
 INTENT = Intent(

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+from collections.abc import Sequence
 
 from pydantic import Field
 
+from handlers.cards import interval_text, result_message, samples_of, score_text
+from handlers.context import Context
+from handlers.message import Message, Table
+from handlers.references import run_number
 from handlers.registry import Args, Intent, Words
+from handlers.reply import Reply
+from handlers.texts import Texts
+from jobs.lifecycle import ENDED, RunState
+from jobs.models import Run
 
-if TYPE_CHECKING:
-    from handlers.context import Context
-    from handlers.reply import Reply
+LATEST = 10
+"""Runs shown where no number was said."""
 
 
 class ResultsArgs(Args):
@@ -23,8 +31,43 @@ class ResultsArgs(Args):
 
 
 async def handle(args: ResultsArgs, context: Context) -> Reply:
-    """Answer from the store."""
-    raise NotImplementedError
+    """Answer from the store: one run's result, or a table of the last ones."""
+    services, texts = context.services, context.texts
+    if args.run is not None:
+        run = await asyncio.to_thread(services.store.run, run_number(args.run))
+        if run.state not in ENDED:
+            state = texts(f"state.{run.state}")
+            return Reply(Message(text=texts("result.not_ended", run=run.name, state=state)))
+        return Reply(result_message(run, texts, services.links))
+    vocabulary = await services.vocabulary()
+    datasets = [info.name if (info := vocabulary.catalog.find(name)) else name for name in args.datasets or ()]
+    runs = await asyncio.to_thread(
+        services.store.runs, states=[RunState.SUCCEEDED], model=args.model, datasets=datasets, limit=args.last or LATEST
+    )
+    if not runs:
+        asked = args.model or args.datasets
+        return Reply(Message(text=texts("result.none_matching" if asked else "result.none")))
+    return Reply(
+        Message(text=texts("result.latest", count=len(runs)), parts=(_table(runs, texts, set(datasets)),))
+    )
+
+
+def _table(runs: Sequence[Run], texts: Texts, only: set[str]) -> Table:
+    """Return one row per run and benchmark, newest first."""
+    rows = []
+    for run in runs:
+        for benchmark in run.result.benchmarks if run.result is not None else ():
+            metric = benchmark.headline
+            if metric is None or (only and benchmark.name not in only):
+                continue
+            shown = score_text(metric.score, metric.scale, metric.unit)
+            between = interval_text(metric.interval, metric.scale, metric.unit)
+            ended = f"{run.ended_at:%Y-%m-%d %H:%M}" if run.ended_at is not None else ""
+            samples = samples_of(run, benchmark, metric, texts)
+            rows.append((run.name, run.spec.model.name, benchmark.name, shown, between, samples, ended))
+    names = ("run", "model", "benchmark", "score", "interval", "samples", "ended")
+    columns = tuple(texts(f"result.column.{name}") for name in names)
+    return Table(columns=columns, rows=tuple(rows), numeric=(columns[3], columns[5]))
 
 
 INTENT = Intent(

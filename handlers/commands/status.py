@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
 
+from handlers.cards import progress_part, result_message, status_message
+from handlers.context import Context
+from handlers.message import Message, Part, Text
+from handlers.references import run_number
 from handlers.registry import Args, Intent, Words
-
-if TYPE_CHECKING:
-    from handlers.context import Context
-    from handlers.reply import Reply
+from handlers.reply import Reply
+from jobs.lifecycle import ENDED, RunState
 
 
 class StatusArgs(Args):
@@ -19,7 +21,23 @@ class StatusArgs(Args):
 
 async def handle(args: StatusArgs, context: Context) -> Reply:
     """Answer from the store and the runs' progress."""
-    raise NotImplementedError
+    services, texts = context.services, context.texts
+    if args.run is not None:
+        run = await asyncio.to_thread(services.store.run, run_number(args.run))
+        if run.state in ENDED:
+            return Reply(result_message(run, texts, services.links))
+        progress = await services.progress(run.id)
+        known = {run.id: progress} if progress is not None else {}
+        return Reply(status_message([run], known, texts, services.links))
+    active = [state for state in RunState if state not in ENDED]
+    runs = await asyncio.to_thread(services.store.runs, states=active, limit=50)
+    workers = await services.workers()
+    who = texts("status.workers", count=len(workers)) if workers else texts("status.no_workers")
+    if not runs:
+        return Reply(Message(text=texts("status.none"), parts=(Text(text=who),)))
+    found = {run.id: await services.progress(run.id) for run in runs}
+    parts: list[Part] = [progress_part(run, found[run.id], texts) for run in reversed(runs)]
+    return Reply(Message(text=texts("status.running", count=len(runs)), parts=(*parts, Text(text=who))))
 
 
 INTENT = Intent(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from jobs.catalog import Catalog
+from jobs.config import Config
 from jobs.errors import NothingScored
 from jobs.evalscope import fixes, preflight
 from jobs.evalscope.engine import Workplace
@@ -46,18 +48,19 @@ class EvalEngine:
 
         self._names = {dataset.benchmark: dataset.name for dataset in spec.datasets}
         samples = SampleLog(place.folder / "samples.db")
-        observer = Observer(attempt=place.attempt, tell=place.tell, samples=samples, planned=None)
+        observer = Observer(attempt=place.attempt, tell=place.tell, samples=samples)
         self._observer = observer
         for dataset in spec.datasets:
-            if dataset.subsets:
-                observer.expect(dataset.name, sum(dataset.subsets.values()) * spec.repeats)
+            planned = spec.samples(dataset)
+            if planned is not None:
+                observer.expect(dataset.name, planned)
         install(observed_evaluator(observer, self._names))
         observer.start()
         try:
             observer.enter("checking")
             self.check(spec, place)
             observer.enter("loading")
-            task = task_config(spec)
+            task = task_config(spec, place.config)
             self._reports = run_task(task | _private(spec.model, place))
             observer.enter("reporting")
         except Exception as error:
@@ -68,8 +71,8 @@ class EvalEngine:
         if isinstance(observer.last_error, MetricDataMissing):
             raise classify(observer.last_error)
         if not any(getattr(report, "metrics", ()) for report in self._reports.values()):
-            error = observer.last_error
-            raise NothingScored() if error is None else classify(error, api_url=spec.model.api_url or "")
+            cause = observer.last_error
+            raise NothingScored if cause is None else classify(cause, api_url=spec.model.api_url or "")
 
     def collect(self, place: Workplace) -> tuple[BenchmarkResult, ...]:
         """See `Engine.collect`."""
@@ -86,21 +89,24 @@ class EvalEngine:
 
     def reproduce(self, spec: EvalSpec, place: Workplace) -> Reproduce:  # noqa: PLR6301 - part of Engine
         """See `Engine.reproduce`."""
-        return reproduce_line(task_config(spec), spec, place.config)
+        return reproduce_line(task_config(spec, place.config), spec, place.config)
 
     def write_report(self, place: Workplace) -> bool:
         """See `Engine.write_report`."""
-        return bool(self._write_report(str(place.folder / "reports")))
+        written = self._write_report(str(place.folder / "reports"))
+        if written:
+            fixes.localize_plotly(Path(written))
+        return bool(written)
 
 
-def task_config(spec: EvalSpec) -> dict[str, Any]:
-    """Return EvalScope's own parameters for a run, without secrets and paths of this worker: what is reproduced."""
+def task_config(spec: EvalSpec, config: Config) -> dict[str, Any]:
+    """Return EvalScope's own parameters for a run, without secrets and the run's folder: what is reproduced."""
     model = spec.model
     task: dict[str, Any] = {
         "model": model.model,
         "eval_type": model.eval_type,
         "datasets": [dataset.benchmark for dataset in spec.datasets],
-        "dataset_args": {dataset.benchmark: dataset.args for dataset in spec.datasets if dataset.args},
+        "dataset_args": _dataset_args(spec, config),
         "dataset_hub": spec.dataset_hub,
         "limit": spec.limit,
         "repeats": spec.repeats,
@@ -116,6 +122,15 @@ def task_config(spec: EvalSpec) -> dict[str, Any]:
     if spec.eval_batch_size is not None:
         task["eval_batch_size"] = spec.eval_batch_size
     return task
+
+
+def _dataset_args(spec: EvalSpec, config: Config) -> dict[str, dict[str, Any]]:
+    args: dict[str, dict[str, Any]] = {}
+    for dataset in spec.datasets:
+        local = {"local_path": str(preflight.local_folder(dataset, config))} if dataset.local else {}
+        if dataset.args or local:
+            args[dataset.benchmark] = local | dataset.args
+    return args
 
 
 def _private(model: ModelTarget, place: Workplace) -> dict[str, Any]:

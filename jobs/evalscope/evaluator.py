@@ -8,6 +8,7 @@ from typing import Any
 
 from evalscope.api.registry import EVALUATOR_REGISTRY
 from evalscope.evaluator import DefaultEvaluator
+from evalscope.metrics.semantics import get_semantics_resolver
 
 from jobs.evalscope.intervals import interval
 from jobs.evalscope.observer import Observer
@@ -26,7 +27,7 @@ class MetricDataMissing(Exception):
 def observed_evaluator(observer: Observer, names: Mapping[str, str]) -> type[DefaultEvaluator]:
     """Return an evaluator class that reports to `observer`; `names` maps benchmarks to what people call them."""
 
-    class ObservedEvaluator(DefaultEvaluator):
+    class ObservedEvaluator(DefaultEvaluator):  # type: ignore[misc]  # EvalScope has no types
         def _run_pool(self, context: Any) -> Any:
             observer.loaded(
                 names[self.benchmark_name],
@@ -72,7 +73,7 @@ def running_score(benchmark: Any, name: str, scores_by_subset: Mapping[str, Sequ
     """Aggregate the scores so far as EvalScope will; None where it cannot be done before the end."""
     totals: list[tuple[float, int]] = []
     values: list[float] = []
-    label = ""
+    identity: Any = None
     for subset, scores in scores_by_subset.items():
         if not scores:
             continue
@@ -83,16 +84,28 @@ def running_score(benchmark: Any, name: str, scores_by_subset: Mapping[str, Sequ
         chosen = _headline(benchmark, aggregated)
         if chosen is None:
             return None
-        label = chosen.identity.name
+        identity = chosen.identity
         totals.append((chosen.score, chosen.num))
         values.extend(float(score.score.main_value) for score in scores if score.score.value)
     count = sum(num for _, num in totals)
     if not count:
         return None
     score = sum(score * num for score, num in totals) / count
+    semantics = get_semantics_resolver().resolve(benchmark.name, identity).semantics
     return RunningScore(
-        benchmark=name, metric=label, score=round(score, 4), num=count, interval=interval(values, score)
+        benchmark=name,
+        metric=identity.name,
+        score=round(score, 4),
+        scale=semantics.display_multiplier or 1,
+        unit=display_unit(semantics),
+        num=count,
+        interval=interval(values, score),
     )
+
+
+def display_unit(semantics: Any) -> str:
+    """Return the unit a metric is shown in; empty for a bare number."""
+    return str(semantics.display_unit or ("%" if semantics.display_kind.value == "percent" else ""))
 
 
 def _headline(benchmark: Any, aggregated: Sequence[Any]) -> Any | None:

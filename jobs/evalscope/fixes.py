@@ -51,3 +51,23 @@ def postpone_html_report() -> Callable[[str], str]:
     write: Callable[[str], str] = evalscope.report.gen_html_report_file
     evalscope.report.gen_html_report_file = lambda *_args, **_kwargs: ""
     return write
+
+
+PLOTLY_JS = "plotly.min.js"
+"""The name of plotly's script in the artifact store, and below `/static/` on the bot's web server."""
+
+
+def localize_plotly(report: Path) -> None:
+    """Make a written HTML report load plotly from the bot instead of a CDN, without which it has no charts."""
+    from evalscope.constants import PLOTLY_CDN_URL
+
+    tag, ours = f'src="{PLOTLY_CDN_URL}"', f'src="/static/{PLOTLY_JS}"'
+    report.write_bytes(report.read_bytes().replace(tag.encode(), ours.encode()))
+
+
+def plotly_script() -> Path:
+    """Return the script that the installed plotly brings along: the one that fits the charts it draws."""
+    spec = importlib.util.find_spec("plotly")
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent / "package_data" / PLOTLY_JS

@@ -49,11 +49,10 @@ class Tally:
 class Observer:
     """Counts, scores and reports. Its methods are called from EvalScope's threads; one thread of its own tells."""
 
-    def __init__(self, *, attempt: int, tell: Callable[[Progress], None], samples: SampleLog, planned: int | None) -> None:
+    def __init__(self, *, attempt: int, tell: Callable[[Progress], None], samples: SampleLog) -> None:
         self._attempt = attempt
         self._tell = tell
         self._samples = samples
-        self._planned = planned
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._phase: Phase = "starting"
@@ -152,7 +151,7 @@ class Observer:
             self._known.setdefault(dataset, planned)
 
     def _total(self) -> int | None:
-        return sum(self._known.values()) if self._known else self._planned
+        return sum(self._known.values()) if self._known else None
 
     def _rate(self) -> float | None:
         if len(self._finished_at) < 2:

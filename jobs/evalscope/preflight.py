@@ -26,6 +26,7 @@ from jobs.config import Config
 from jobs.evalscope import fixes
 from jobs.evalscope.failures import by_status
 from jobs.models import DatasetTarget, ModelTarget
+from jobs.sample import SAMPLE_DATASETS
 
 ANSWER_WITHIN = 15.0
 """Seconds an endpoint has for one token; a local server that loads its model on first use needs some."""
@@ -94,9 +95,8 @@ def check_dataset(dataset: DatasetTarget, catalog: Catalog, config: Config) -> N
         raise UnknownBenchmark(name=dataset.benchmark, nearest=", ".join(catalog.nearest(dataset.benchmark)))
     if info.runs_code and not config.access.allow_host_code:
         raise SandboxNeeded(benchmark=dataset.name)
-    local = dataset.args.get("local_path")
-    if isinstance(local, str) and not Path(local).is_dir():
-        raise DatasetMissing(dataset=dataset.name, path=local)
+    if dataset.local and not local_folder(dataset, config).is_dir():
+        raise DatasetMissing(dataset=dataset.name, path=str(local_folder(dataset, config)))
     metrics = dataset.args.get("metric_list") or list(info.metrics)
     assert isinstance(metrics, list)
     bleu = any("bleu" in json.dumps(metric).lower() for metric in metrics)
@@ -104,6 +104,16 @@ def check_dataset(dataset: DatasetTarget, catalog: Catalog, config: Config) -> N
         raise NltkMissing(detail="tokenizers/punkt_tab")
     if dataset.benchmark == "ifeval" and importlib.util.find_spec("langdetect") is None:
         raise ExtraMissing(install="pip install 'evalscope[ifeval]'")
+
+
+def local_folder(dataset: DatasetTarget, config: Config) -> Path:
+    """Return where a local data set lies on this worker: paths never come through the queue."""
+    if dataset.name in SAMPLE_DATASETS:
+        return SAMPLE_DATASETS[dataset.name].folder
+    entry = config.datasets.get(dataset.name)
+    if entry is None:
+        raise DatasetMissing(dataset=dataset.name, path="scopebot.toml")
+    return entry.local_path.expanduser()
 
 
 def _offered(client: Any, base: str) -> str:

@@ -1,0 +1,215 @@
+"""The wiring of the one asyncio process."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, cast
+
+import structlog
+from aiohttp import web
+from redis import Redis
+from redis.asyncio import Redis as AsyncRedis
+
+from bot.platforms.base import Platform, Posted
+from bot.reporter import Reporter
+from bot.services import BotServices
+from bot.settings import BotSettings
+from bot.web.links import Links
+from bot.web.server import Site, make_app
+from handlers.conversation import converse
+from handlers.incoming import Incoming
+from handlers.texts import Texts
+from jobs.artifacts import Artifacts
+from jobs.db import migrate, open_engine
+from jobs.embedded import EmbeddedServer
+from jobs.events import EVENTS, Event
+from jobs.ledger import Ledger
+from jobs.lifecycle import RunState
+from jobs.store import Store
+
+log = structlog.get_logger(__name__)
+
+READ_FOR_MS = 2000
+Entries = Sequence[tuple[bytes, dict[bytes, bytes]]]
+WORKER_LEAVES_WITHIN = 60.0
+"""Seconds a local worker has to finish what it is writing when the bot ends."""
+
+
+@dataclass(frozen=True)
+class Bot:
+    """Everything one process has; made by `open_bot`."""
+
+    settings: BotSettings
+    services: BotServices
+    reporter: Reporter
+    ledger: Ledger
+    redis: AsyncRedis
+    url: str
+
+    async def receive(self, platform: Platform, incoming: Incoming) -> list[Posted]:
+        """Handle one message or click and post what is said to it."""
+        about = await asyncio.to_thread(self._run_of_thread, incoming) if platform.run_threads else None
+        posted = []
+        for reply in await converse(incoming, self.services, about):
+            message_id = await platform.send(incoming.place, reply.message, live=reply.group is not None)
+            posted.append(Posted(reply, message_id))
+            if reply.group is not None:
+                await self.reporter.watch(reply.group, platform, message_id, reply.message)
+        return posted
+
+    def _run_of_thread(self, incoming: Incoming) -> int | None:
+        """Return the newest run of the conversation."""
+        return self.services.store.newest_run(incoming.place.platform, incoming.place.channel, incoming.place.thread)
+
+    async def follow_events(self) -> None:
+        """Apply the workers' transitions as they come, until cancelled."""
+        position = await asyncio.to_thread(self.ledger.position)
+        while True:
+            read = await self.redis.xread({EVENTS: position}, block=READ_FOR_MS, count=500)
+            for _, entries in cast("Sequence[tuple[bytes, Entries]]", read or ()):
+                events = [(key.decode(), Event.model_validate_json(fields[b"event"])) for key, fields in entries]
+                await asyncio.to_thread(self.ledger.apply, events)
+                position = events[-1][0]
+                self.reporter.wake()
+
+
+@asynccontextmanager
+async def open_bot(settings: BotSettings, *, workers: int) -> AsyncIterator[Bot]:
+    """Start what the process needs and stop it at the end.
+
+    The first process on a data folder also runs the web server and, with the embedded server, `workers` workers;
+    a second one (a console beside `serve`) uses those of the first.
+    """
+    async with AsyncExitStack() as stack:
+        embedded = settings.redis_url is None
+        if embedded:
+            server = await asyncio.to_thread(EmbeddedServer, settings.folder)
+            stack.push_async_callback(asyncio.to_thread, server.close)
+            settings = settings.model_copy(update={"redis_url": server.url})
+        assert settings.redis_url is not None
+        owner = stack.enter_context(_Ownership(settings.folder))
+        redis = AsyncRedis.from_url(settings.redis_url, health_check_interval=30)
+        stack.push_async_callback(redis.aclose)
+        queue = Redis.from_url(settings.redis_url, health_check_interval=30)
+        stack.callback(queue.close)
+        engine = open_engine(settings.effective_database_url)
+        stack.callback(engine.dispose)
+        await asyncio.to_thread(migrate, engine)
+        store, artifacts = Store(engine), Artifacts(settings.effective_artifacts_url)
+        async def ready() -> dict[str, bool]:
+            return {"redis": bool(await redis.ping()), "database": bool(await asyncio.to_thread(store.answers))}
+
+        listening = _listen(settings.host, settings.port) if owner.owned else None
+        url = settings.public_url or (owner.web_url() if listening is None else _url_of(listening))
+        links = Links(settings.effective_secret_key, url)
+        if listening is not None:
+            site = Site(
+                store=store, artifacts=artifacts, redis=redis, links=links, ready=ready,
+                describe=lambda failure, language: Texts(language).error(failure),
+            )  # fmt: skip
+            runner = web.AppRunner(make_app(site), access_log=None)
+            await runner.setup()
+            stack.push_async_callback(runner.cleanup)
+            await web.SockSite(runner, listening).start()
+            owner.tell_web_url(url)
+        services = BotServices(
+            settings=settings, store=store, artifacts=artifacts, links=links, redis=redis, queue=queue
+        )
+        if owner.owned and embedded:
+            for number in range(workers):
+                process = start_worker(settings, number)
+                stack.push_async_callback(asyncio.to_thread, _end_worker, process)
+            services.expect_workers()
+        bot = Bot(
+            settings=settings, services=services, reporter=Reporter(services), ledger=Ledger(engine), redis=redis, url=url
+        )
+        if owner.owned:
+            await services.submit(await asyncio.to_thread(store.runs, states=[RunState.WAITING], limit=1000))
+        tasks = [asyncio.create_task(bot.follow_events()), asyncio.create_task(bot.reporter.run())]
+        stack.push_async_callback(_cancel, tasks)
+        log.info("ready", url=url)
+        yield bot
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Open the web server's socket; a port that another program has is passed over for a free one."""
+    try:
+        return socket.create_server((host, port), reuse_port=False)
+    except OSError as error:
+        log.warning("the web server's port is taken", host=host, port=port, reason=error.strerror)
+        return socket.create_server((host, 0))
+
+
+def _url_of(listening: socket.socket) -> str:
+    host, port = listening.getsockname()[:2]
+    return f"http://{'127.0.0.1' if host in {'0.0.0.0', '::'} else host}:{port}"  # noqa: S104 - compared, not bound
+
+
+def start_worker(settings: BotSettings, number: int) -> subprocess.Popen[bytes]:
+    """Start a worker beside the bot; it leaves when the bot does."""
+    assert settings.redis_url is not None
+    logs = settings.folder / "logs"
+    logs.mkdir(exist_ok=True)
+    environment = os.environ | {"REDIS_URL": settings.redis_url, "SCOPEBOT_DATA_DIR": str(settings.folder)}
+    with (logs / f"worker-{number}.log").open("ab") as output:
+        return subprocess.Popen(
+            [sys.executable, "-m", "bot.cli", "worker", "--with-parent"],
+            stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment,
+        )  # fmt: skip
+
+
+def _end_worker(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(WORKER_LEAVES_WITHIN)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    for outcome in await asyncio.gather(*tasks, return_exceptions=True):
+        if isinstance(outcome, Exception):
+            log.error("a task of the bot had failed", error=repr(outcome))
+
+
+class _Ownership:
+    """Which process on a data folder runs the web server and the local workers: whoever holds `bot.lock`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file: IO[str] = (folder / "bot.lock").open("a+")
+        self._url = folder / "web_url"
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self.owned = False
+        else:
+            self.owned = True
+
+    def __enter__(self) -> _Ownership:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def web_url(self) -> str:
+        """Return where the owner's web server is, as the owner said."""
+        try:
+            return self._url.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return ""
+
+    def tell_web_url(self, url: str) -> None:
+        """Say where this process's web server is."""
+        self._url.write_text(url, encoding="utf-8")

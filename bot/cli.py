@@ -1,0 +1,238 @@
+"""The `scopebot` command."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import signal
+import sys
+from collections.abc import Iterator
+from typing import IO, TYPE_CHECKING
+
+import click
+
+from bot.logs import set_up_logging
+from jobs.errors import ScopebotError
+
+if TYPE_CHECKING:
+    from handlers.intents.parsed import Vocabulary
+
+
+class Commands(click.Group):
+    """Tells what a person can act on in one line, without a traceback."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command."""
+        from handlers.texts import Texts
+
+        try:
+            return super().invoke(ctx)
+        except ScopebotError as error:
+            raise click.ClickException(Texts("en").error(error)) from error
+
+
+@click.group(cls=Commands)
+@click.version_option(package_name="scopebot")
+def main() -> None:
+    """Evaluate models with EvalScope by writing a sentence."""
+
+
+@main.command()
+@click.option("--workers", default=1, show_default=True, type=click.IntRange(0, 64), help="Local workers, without REDIS_URL.")
+def serve(workers: int) -> None:
+    """Run the bot and the web server until told to stop."""
+    from bot.settings import BotSettings
+
+    settings = BotSettings()
+    set_up_logging(settings.log_level)
+    asyncio.run(_serve(workers))
+
+
+@main.command()
+@click.option("--with-parent", is_flag=True, hidden=True, help="Leave when the process that started it does.")
+def worker(*, with_parent: bool) -> None:
+    """Run a worker: evaluates what the queue holds."""
+    from jobs.config import Settings
+    from jobs.worker import run_worker
+
+    settings = Settings()
+    set_up_logging(settings.log_level)
+    if settings.redis_url is None:
+        raise click.ClickException("Set REDIS_URL to the bot's Redis; `scopebot serve` without it starts its own worker.")
+    run_worker(settings, die_with_parent=with_parent)
+
+
+@main.command()
+@click.argument("messages", nargs=-1)
+@click.option("--yes", is_flag=True, help="Press the primary button of every question.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON line per message or edit.")
+@click.option("--stay", is_flag=True, help="Stay open to type at after the messages.")
+@click.option("--echo", is_flag=True, help="Show each message before its answer.")
+def chat(messages: tuple[str, ...], *, yes: bool, as_json: bool, stay: bool, echo: bool) -> None:
+    """Talk to the bot here; without MESSAGES, type."""
+    set_up_logging("warning")
+    if not messages and not sys.stdin.isatty():
+        messages = tuple(line.strip() for line in sys.stdin if line.strip())
+        if not messages:
+            raise click.UsageError("Give a message, or type at a terminal.")
+    interactive = (stay or not messages) and sys.stdin.isatty() and not as_json
+    sys.exit(asyncio.run(_chat(messages, yes=yes, as_json=as_json, echo=echo, interactive=interactive)))
+
+
+@main.command()
+@click.argument("text", required=False)
+@click.option("--jsonl", type=click.File("r", encoding="utf-8"), help='One {"text": …} a line; - for standard input.')
+@click.option("--no-llm", is_flag=True, help="The grammar alone.")
+def parse(text: str | None, jsonl: IO[str] | None, *, no_llm: bool) -> None:  # noqa: ARG001 - until an LLM is beside it
+    """Print what the bot understands of TEXT."""
+    if (text is None) == (jsonl is None):
+        raise click.UsageError("Give TEXT, or --jsonl FILE.")
+    vocabulary = _offline_vocabulary()
+    for line in [text] if jsonl is None else jsonl:
+        click.echo(_parsed_line(line or "", vocabulary, as_jsonl=jsonl is not None))
+
+
+@main.command()
+@click.argument("words", nargs=-1)
+@click.option("--json", "as_json", is_flag=True)
+def benchmarks(words: tuple[str, ...], *, as_json: bool) -> None:
+    """Find benchmarks by name, tag or words."""
+    catalog = _offline_vocabulary().catalog
+    tags = [word for word in words if any(word.lower() == tag.lower() for tag in catalog.tags)]
+    rest = " ".join(word for word in words if word not in tags)
+    names = {info.name for info in catalog.search(rest)} if rest else None
+    found = [info for info in catalog.with_tags(tags) if names is None or info.name in names]
+    for info in found:
+        if as_json:
+            click.echo(info.model_dump_json(exclude={"description", "description_zh"}))
+        else:
+            click.echo(f"{info.name:32} {info.samples or '?':>8} {', '.join(info.tags)}")
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True)
+@click.option("--last", default=20, show_default=True, type=click.IntRange(1, 1000))
+def runs(last: int, *, as_json: bool) -> None:
+    """List the newest runs."""
+    from handlers.cards import score_text
+    from jobs.config import Settings
+    from jobs.db import migrate, open_engine
+    from jobs.store import Store
+
+    engine = open_engine(Settings().effective_database_url)
+    migrate(engine)
+    for run in Store(engine).runs(limit=last):
+        if as_json:
+            click.echo(run.model_dump_json())
+            continue
+        scores = [
+            f"{benchmark.name} {score_text(metric.score, metric.scale, metric.unit)}"
+            for benchmark in (run.result.benchmarks if run.result else ())
+            if (metric := benchmark.headline) is not None
+        ]
+        datasets = ",".join(dataset.name for dataset in run.spec.datasets)
+        click.echo(f"{run.name:6} {run.state:10} {run.spec.model.name:24} {datasets:32} {'; '.join(scores)}")
+    engine.dispose()
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True)
+def workers(*, as_json: bool) -> None:
+    """List the living workers."""
+    from redis import Redis
+
+    from jobs.config import Settings
+    from jobs.embedded import living_server
+    from jobs.fleet import living_workers
+
+    settings = Settings()
+    server = living_server(settings.folder) if settings.redis_url is None else None
+    url = settings.redis_url or (server.url if server else None)
+    found = []
+    if url is not None:
+        with Redis.from_url(url) as client:
+            found = living_workers(client)
+    for facts in found:
+        click.echo(json.dumps(facts) if as_json else f"{facts['name']:32} EvalScope {facts['evalscope']}  seen {facts['seen']}")
+    if not found and not as_json:
+        click.echo("No worker is alive; start one with `scopebot serve` or `scopebot worker`.")
+
+
+@main.command()
+def doctor() -> None:
+    """Check the settings and everything they name, and say how to mend what is wrong."""
+    from bot.doctor import examine
+
+    findings = examine()
+    for finding in findings:
+        mark = "ok  " if finding.ok else "FAIL"
+        click.echo(f"{mark}  {finding.what}: {finding.state}")
+        if not finding.ok:
+            click.echo(f"      → {finding.remedy}")
+    sys.exit(0 if all(finding.ok for finding in findings) else 1)
+
+
+async def _serve(workers: int) -> None:
+    from bot.app import open_bot
+    from bot.settings import BotSettings
+
+    stop = asyncio.Event()
+    with _stop_on_signals(stop):
+        async with open_bot(BotSettings(), workers=workers) as bot:
+            click.echo(f"Scopebot is ready: {bot.url}/healthz", err=True)
+            await stop.wait()
+
+
+async def _chat(messages: tuple[str, ...], *, yes: bool, as_json: bool, echo: bool, interactive: bool) -> int:
+    """Hold a conversation; return the exit status the design gives: 0 all well, 1 something not, 2 it waits."""
+    from bot.app import open_bot
+    from bot.platforms.console import ConsolePlatform
+    from bot.settings import BotSettings
+    from jobs.lifecycle import RunState
+
+    console = ConsolePlatform(messages, as_json=as_json, yes=yes, echo=echo, interactive=interactive)
+    async with open_bot(BotSettings(), workers=1) as bot:
+        with console.drawing():
+            await console.run(lambda incoming: bot.receive(console, incoming))
+            if not interactive:
+                await bot.reporter.settled(console.groups)
+        await console.close()
+        runs = [run for group in console.groups for run in bot.services.store.group_runs(group)]
+    if any(run.state is not RunState.SUCCEEDED for run in runs) or console.refused:
+        return 1
+    return 2 if console.waits else 0
+
+
+@contextlib.contextmanager
+def _stop_on_signals(stop: asyncio.Event) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    yield
+
+
+def _offline_vocabulary() -> Vocabulary:
+    """Return the names known without Redis and workers: the shipped catalog and scopebot.toml."""
+    from bot.services import make_vocabulary
+    from jobs.catalog import snapshot
+    from jobs.config import Settings
+
+    return make_vocabulary(snapshot(), Settings().config)
+
+
+def _parsed_line(line: str, vocabulary: Vocabulary, *, as_jsonl: bool) -> str:
+    """Return one line out for one line in, also where the line is not the JSON it should be."""
+    from handlers.intents.parsed import Parsed
+    from handlers.understand import understand
+
+    try:
+        text = json.loads(line)["text"] if as_jsonl else line
+        parsed = understand(str(text), vocabulary)
+    except (ValueError, KeyError, TypeError):
+        parsed = Parsed(intent="none", question='not a line of {"text": …}')
+    return json.dumps(parsed.model_dump(mode="json"), ensure_ascii=False)
+
+
+if __name__ == "__main__":
+    main()

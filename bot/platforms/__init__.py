@@ -1,0 +1,1 @@
+"""One file per chat platform, behind one ABC."""

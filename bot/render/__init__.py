@@ -1,0 +1,1 @@
+"""Neutral messages → what a platform shows. Pure functions."""

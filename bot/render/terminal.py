@@ -1,0 +1,78 @@
+"""Neutral message → Rich renderables for a terminal."""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.progress_bar import ProgressBar
+from rich.table import Table as RichTable
+from rich.text import Text as RichText
+
+from handlers.message import Buttons, Fields, Link, Log, Message, Part, Progress, Table, Text
+
+BAR_WIDTH = 30
+
+
+def render(message: Message, *, links_as_text: bool) -> RenderableType:
+    """Return the message; with `links_as_text` a link shows its address, for output that is no terminal."""
+    parts = [
+        Padding(_part(part, links_as_text=links_as_text), (0, 0, 0, 2), expand=False) for part in message.parts
+    ]
+    return Group(RichText(message.text, style="bold"), *parts)
+
+
+def _part(part: Part, *, links_as_text: bool) -> RenderableType:
+    match part:
+        case Text():
+            return RichText(part.text)
+        case Fields():
+            return _fields(part)
+        case Table():
+            return _table(part)
+        case Progress():
+            return _progress(part)
+        case Log():
+            return Group(RichText(part.title, style="dim"), RichText(part.text, overflow="fold"))
+        case Link():
+            return _link(part, links_as_text=links_as_text)
+        case Buttons():
+            return _buttons(part)
+
+
+def _link(part: Link, *, links_as_text: bool) -> RenderableType:
+    if links_as_text:
+        return RichText(f"{part.label}: {part.url}", overflow="fold")
+    return RichText(part.label, style=f"blue underline link {part.url}")
+
+
+def _fields(part: Fields) -> RenderableType:
+    grid = RichTable.grid(padding=(0, 2))
+    for name, value in part.items:
+        grid.add_row(RichText(name, style="dim"), RichText(value))
+    return grid
+
+
+def _table(part: Table) -> RenderableType:
+    table = RichTable(box=None, header_style="dim", pad_edge=False)
+    for column in part.columns:
+        table.add_column(column, justify="right" if column in part.numeric else "left", overflow="fold")
+    for row in part.rows:
+        table.add_row(*(RichText(cell) for cell in row))
+    return table
+
+
+def _progress(part: Progress) -> RenderableType:
+    grid = RichTable.grid(padding=(0, 1))
+    done = f"{part.done:,}" if part.total is None else f"{part.done:,}/{part.total:,}"
+    bar = ProgressBar(total=part.total, completed=part.done, width=BAR_WIDTH, pulse=part.total is None)
+    cells = [RichText(done), RichText(part.score, style="green"), RichText(part.note, style="dim")]
+    grid.add_row(RichText(part.label), bar, *cells)
+    return grid
+
+
+def _buttons(part: Buttons) -> RenderableType:
+    lines = [
+        RichText.assemble((f"[{number}] ", "bold"), (item.label, "bold" if item.primary else ""))
+        for number, item in enumerate(part.items, start=1)
+    ]
+    return Group(*lines)

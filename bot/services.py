@@ -1,0 +1,110 @@
+"""What handlers ask the bot for: the store, the queue, the workers' words."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, cast
+
+from handlers.context import Links
+from handlers.intents.parsed import Vocabulary
+from jobs.artifacts import Artifacts
+from jobs.catalog import CATALOG_KEY, Catalog, snapshot
+from jobs.config import Config, Settings
+from jobs.events import parse_progress, progress_key
+from jobs.fleet import living_workers
+from jobs.lifecycle import RunState
+from jobs.models import Progress, Run
+from jobs.queue import enqueue
+from jobs.sample import SAMPLE_DATASETS
+from jobs.store import Store
+
+if TYPE_CHECKING:
+    from redis import Redis
+    from redis.asyncio import Redis as AsyncRedis
+
+CATALOG_AGE = 30.0
+"""Seconds after which the workers' catalog is looked at again."""
+WORKER_STARTS_WITHIN = 60.0
+LOG_BYTES = 64 * 1024
+
+
+class BotServices:
+    """Implements `handlers.context.Services`."""
+
+    def __init__(
+        self, *, settings: Settings, store: Store, artifacts: Artifacts, links: Links, redis: AsyncRedis, queue: Redis
+    ) -> None:
+        self.store = store
+        self.config: Config = settings.config
+        self.links = links
+        self.artifacts = artifacts
+        self._settings = settings
+        self._redis = redis
+        self._queue = queue
+        self._vocabulary: Vocabulary | None = None
+        self._looked_at = 0.0
+        self._workers_expected_until = 0.0
+
+    async def vocabulary(self) -> Vocabulary:
+        """See `Services.vocabulary`."""
+        if self._vocabulary is None or time.monotonic() - self._looked_at > CATALOG_AGE:
+            published = await self._redis.get(CATALOG_KEY)
+            catalog = snapshot() if published is None else await asyncio.to_thread(Catalog.model_validate_json, published)
+            self._vocabulary = make_vocabulary(catalog, self.config)
+            self._looked_at = time.monotonic()
+        return self._vocabulary
+
+    async def submit(self, runs: list[Run]) -> None:
+        """See `Services.submit`."""
+        timeout = self.config.defaults.run_timeout_hours * 3600
+        for run in runs:
+            if run.state is RunState.WAITING:
+                attempt = run.attempt + 1
+                queued = await asyncio.to_thread(self.store.move, run.id, RunState.QUEUED, attempt=attempt)
+                key = self._settings.effective_job_key
+                await asyncio.to_thread(enqueue, self._queue, queued, key=key, timeout=timeout)
+
+    async def progress(self, run_id: int) -> Progress | None:
+        """See `Services.progress`."""
+        fields = cast("dict[bytes, bytes]", await self._redis.hgetall(progress_key(run_id)))
+        return parse_progress(fields)
+
+    async def log_tail(self, run_id: int) -> str:
+        """See `Services.log_tail`."""
+        return await asyncio.to_thread(log_tail, self.artifacts, run_id)
+
+    async def workers(self) -> list[dict[str, str]]:
+        """See `Services.workers`."""
+        return await asyncio.to_thread(living_workers, self._queue)
+
+
+    def expect_workers(self) -> None:
+        """Take note that workers were started just now."""
+        self._workers_expected_until = time.monotonic() + WORKER_STARTS_WITHIN
+
+    def workers_starting(self) -> bool:
+        """See `Services.workers_starting`."""
+        return time.monotonic() < self._workers_expected_until
+
+
+def make_vocabulary(catalog: Catalog, config: Config) -> Vocabulary:
+    """Return the names a message may use."""
+    return Vocabulary(
+        catalog=catalog,
+        models=frozenset(config.models),
+        datasets=frozenset(config.datasets) | frozenset(SAMPLE_DATASETS),
+        keys=frozenset(config.keys),
+    )
+
+
+def log_tail(artifacts: Artifacts, run_id: int) -> str:
+    """Return the last lines of EvalScope's log of a run, else of the work-horse's; empty where there is none."""
+    for name in ("logs/eval_log.log", "worker.log"):
+        try:
+            text = artifacts.tail(run_id, name, LOG_BYTES).decode("utf-8", errors="replace")
+        except FileNotFoundError:
+            continue
+        if text.strip():
+            return text
+    return ""

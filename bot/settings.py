@@ -1,0 +1,24 @@
+"""The bot's own settings, beside those it shares with the workers."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from jobs.config import Settings
+
+
+class BotSettings(Settings):
+    """The environment of the bot process."""
+
+    slack_bot_token: str | None = Field(None, validation_alias="SLACK_BOT_TOKEN")
+    slack_app_token: str | None = Field(None, validation_alias="SLACK_APP_TOKEN")
+    slack_api_url: str = Field("https://slack.com/api/", validation_alias="SLACK_API_URL")
+    feishu_app_id: str | None = Field(None, validation_alias="FEISHU_APP_ID")
+    feishu_app_secret: str | None = Field(None, validation_alias="FEISHU_APP_SECRET")
+    feishu_domain: str = Field("https://open.feishu.cn", validation_alias="FEISHU_DOMAIN")
+    openai_api_key: str | None = Field(None, validation_alias="OPENAI_API_KEY")
+    openai_base_url: str | None = Field(None, validation_alias="OPENAI_BASE_URL")
+    llm_model: str | None = Field(None, validation_alias="SCOPEBOT_LLM_MODEL")
+    host: str = Field("127.0.0.1", validation_alias="SCOPEBOT_HOST")
+    port: int = Field(8080, validation_alias="SCOPEBOT_PORT", ge=0, le=65535)
+    public_url: str | None = Field(None, validation_alias="SCOPEBOT_PUBLIC_URL")

@@ -1,0 +1,1 @@
+"""Run pages, reports, health and metrics."""

@@ -1,0 +1,243 @@
+"""What is said of a group of runs: its status while it goes on, its result at the end. Pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from handlers.context import Links
+from handlers.message import Fields, Link, Log, Message, Part, Table, Text
+from handlers.message import Progress as ProgressPart
+from handlers.texts import Texts
+from jobs.lifecycle import ENDED, RunState
+from jobs.models import BenchmarkResult, EvalSpec, Interval, MetricResult, Progress, Run, RunResult
+
+
+FEW_METRICS = 3
+FEW_SUBSETS = 12
+
+
+def status_message(runs: Sequence[Run], progress: Mapping[int, Progress], texts: Texts, links: Links) -> Message:
+    """Return the one message that is edited as a group's runs go on."""
+    parts: list[Part] = [_plan(runs, texts)]
+    for run in runs:
+        parts.append(progress_part(run, progress.get(run.id), texts))
+        parts.append(Link(label=f"{texts('result.page')} {run.name}", url=links.run_url(run.id)))
+    return Message(text=headline(runs, texts), parts=tuple(parts))
+
+
+def headline(runs: Sequence[Run], texts: Texts) -> str:
+    """Return one line on what a group evaluates."""
+    samples = samples_text([run.spec for run in runs], texts)
+    if len(runs) == 1:
+        run = runs[0]
+        names = ", ".join(dataset.name for dataset in run.spec.datasets)
+        return texts("eval.accepted", run=run.name, model=run.spec.model.name, datasets=names, samples=samples)
+    names = ", ".join(run.name for run in runs)
+    return texts("eval.accepted.many", count=len(runs), runs=names, samples=samples)
+
+
+def samples_text(specs: Sequence[EvalSpec], texts: Texts) -> str:
+    """Return how many samples will run, as exactly as it is known."""
+    counts = [spec.total for spec in specs]
+    if None not in counts:
+        return texts("eval.samples.total", total=sum(count for count in counts if count is not None))
+    limit = specs[0].limit
+    if limit is None:
+        return texts("eval.samples.unknown")
+    return texts("eval.samples.limit_fraction" if isinstance(limit, float) else "eval.samples.limit", limit=limit)
+
+
+def result_messages(runs: Sequence[Run], texts: Texts, links: Links) -> list[Message]:
+    """Return the final messages of a group: one per run."""
+    return [result_message(run, texts, links) for run in runs if run.state in ENDED]
+
+
+def result_message(run: Run, texts: Texts, links: Links) -> Message:
+    """Return a run's result: score table, facts, links, and how to reproduce it."""
+    page = Link(label=texts("result.page"), url=links.run_url(run.id))
+    if run.state is RunState.CANCELLED:
+        return Message(text=texts("result.cancelled", run=run.name), parts=(page,))
+    if run.result is None or run.state is RunState.FAILED:
+        reason = texts("bug.run") if run.failure is None else texts.error(run.failure)
+        return Message(text=texts("result.failed", run=run.name, reason=reason), parts=(page,))
+    result = run.result
+    parts: list[Part] = [score_table(run, result, texts), *_left_out(result, texts), _facts(result, texts)]
+    parts += [
+        Text(text=texts("result.errors", errored=b.errored, requested=b.requested, benchmark=b.name))
+        for b in result.benchmarks
+        if b.errored
+    ]
+    parts.append(page)
+    if run.report_ready:
+        parts.append(Link(label=texts("result.report"), url=links.report_url(run.id)))
+    if result.reproduce is not None:
+        parts.append(Log(title=texts("result.reproduce"), text=reproduce_text(result)))
+    said = "; ".join(_headline(run, benchmark, texts) for benchmark in result.benchmarks)
+    return Message(text=texts("result.done", run=run.name, model=result.model, headline=said), parts=tuple(parts))
+
+
+def score_table(run: Run, result: RunResult, texts: Texts) -> Table:
+    """Return each benchmark's headline, overall and per subset, and its other metrics while they are few.
+
+    The run page has them all.
+    """
+    rows: list[tuple[str, ...]] = []
+    for benchmark in result.benchmarks:
+        others = [metric for metric in benchmark.metrics if not metric.primary]
+        for metric in [m for m in benchmark.metrics if m.primary] + (others if len(others) <= FEW_METRICS else []):
+            samples = samples_of(run, benchmark, metric, texts)
+            rows.append(_row(benchmark.name, texts("result.overall"), metric, metric.score, metric.interval, samples))
+            if metric.primary and 1 < len(metric.subsets) <= FEW_SUBSETS:
+                rows += [
+                    _row(benchmark.name, subset.name, metric, subset.score, None, f"{subset.num:,}")
+                    for subset in metric.subsets
+                ]
+    columns = ("benchmark", "subset", "metric", "score", "interval", "samples")
+    names = tuple(texts(f"result.column.{column}") for column in columns)
+    return Table(columns=names, rows=tuple(rows), numeric=(names[3], names[5]))
+
+
+def _left_out(result: RunResult, texts: Texts) -> list[Part]:
+    """Say what the table does not show, so that nothing is cut silently."""
+    metrics = [len(b.metrics) - 1 for b in result.benchmarks if len(b.metrics) - 1 > FEW_METRICS]
+    subsets = [len(m.subsets) for b in result.benchmarks if (m := b.headline) and len(m.subsets) > FEW_SUBSETS]
+    notes = []
+    if metrics:
+        notes.append(texts("result.more_metrics", count=sum(metrics)))
+    if subsets:
+        notes.append(texts("result.more_subsets", count=sum(subsets)))
+    return [Text(text=" ".join(notes))] if notes else []
+
+
+def score_text(score: float, scale: float, unit: str) -> str:
+    """Return a score as people read it: 62.5 %, 0.412."""
+    shown = score * scale
+    return f"{shown:.1f} %" if unit == "%" else f"{shown:.4g}{f' {unit}' if unit else ''}"
+
+
+def interval_text(interval: Interval | None, scale: float, unit: str) -> str:
+    """Return an interval as people read it, empty where there is none."""
+    if interval is None:
+        return ""
+    low, high = interval.low * scale, interval.high * scale
+    return f"{low:.1f} – {high:.1f} %" if unit == "%" else f"{low:.4g} – {high:.4g}"
+
+
+def duration_text(seconds: float) -> str:
+    """Return a duration as people read it: 8 s, 3 min 20 s, 2 h 5 min."""
+    whole = round(seconds)
+    hours, rest = divmod(whole, 3600)
+    minutes, left = divmod(rest, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    if minutes:
+        return f"{minutes} min {left} s"
+    return f"{left} s" if whole >= 10 else f"{seconds:.1f} s"
+
+
+def reproduce_text(result: RunResult) -> str:
+    """Return the command with the environment it needs and the versions it ran with."""
+    assert result.reproduce is not None
+    env = [f"{name}={value} \\" for name, value in result.reproduce.env.items()]
+    versions = ", ".join(f"{name} {version}" for name, version in result.reproduce.versions.items())
+    return "\n".join([*env, result.reproduce.command, f"# {versions}"])
+
+
+def _plan(runs: Sequence[Run], texts: Texts) -> Fields:
+    """Return what will run, in canonical form: what was understood can be checked at a glance."""
+    spec = runs[0].spec
+    models = list(dict.fromkeys(run.spec.model.name for run in runs))
+    datasets = list(dict.fromkeys(dataset.name for run in runs for dataset in run.spec.datasets))
+    items = [(texts("eval.field.model"), ", ".join(models)), (texts("eval.field.datasets"), ", ".join(datasets))]
+    if spec.model.network != "registered" and spec.model.api_url:
+        items.insert(1, (texts("eval.field.endpoint"), spec.model.api_url))
+    items.append((texts("eval.field.samples"), samples_text([run.spec for run in runs], texts)))
+    settings = _settings(spec)
+    if settings:
+        items.append((texts("eval.field.settings"), settings))
+    return Fields(items=tuple(items))
+
+
+def _settings(spec: EvalSpec) -> str:
+    said = {
+        "limit": spec.limit,
+        "repeats": spec.repeats if spec.repeats != 1 else None,
+        "eval_batch_size": spec.eval_batch_size,
+        **spec.generation_config.model_dump(exclude_none=True),
+    }
+    said |= {
+        f"{dataset.name}.{name}": ",".join(map(str, value)) if isinstance(value, list) else value
+        for dataset in spec.datasets
+        for name, value in dataset.args.items()
+        if name in {"few_shot_num", "subset_list"} and not dataset.local
+    }
+    return ", ".join(f"{name}={value}" for name, value in said.items() if value is not None)
+
+
+def progress_part(run: Run, progress: Progress | None, texts: Texts) -> ProgressPart:
+    """Return how far one run is."""
+    state = texts(f"state.{run.state}")
+    if run.state in ENDED or progress is None or progress.attempt != run.attempt:
+        note = texts("eval.queued") if run.state in {RunState.WAITING, RunState.QUEUED} else ""
+        done = _done(run)
+        return ProgressPart(label=f"{run.name} {state}", done=done, total=run.spec.total or done or None, note=note)
+    notes = [texts(f"phase.{progress.phase}", benchmark=progress.benchmark)]
+    if progress.rate:
+        notes.append(texts("progress.rate", rate=progress.rate))
+    if progress.eta is not None and progress.phase == "evaluating":
+        notes.append(texts("progress.eta", eta=duration_text(progress.eta)))
+    if progress.errors:
+        notes.append(texts("progress.errors", errors=progress.errors))
+    scores = []
+    for score in progress.scores:
+        between = interval_text(score.interval, score.scale, score.unit)
+        shown = score_text(score.score, score.scale, score.unit)
+        scores.append(f"{score.benchmark} {shown}{f' [{between}]' if between else ''}")
+    return ProgressPart(
+        label=f"{run.name} {state}", done=progress.done, total=progress.total, score="; ".join(scores),
+        note=", ".join(notes),
+    )  # fmt: skip
+
+
+def _done(run: Run) -> int:
+    return 0 if run.result is None else sum(benchmark.succeeded for benchmark in run.result.benchmarks)
+
+
+def _headline(run: Run, benchmark: BenchmarkResult, texts: Texts) -> str:
+    metric = benchmark.headline
+    if metric is None:
+        return f"{benchmark.name}: {texts('result.no_headline')}"
+    between = interval_text(metric.interval, metric.scale, metric.unit)
+    shown = score_text(metric.score, metric.scale, metric.unit)
+    samples = samples_of(run, benchmark, metric, texts)
+    return f"{benchmark.name} {shown}{f' [{between}]' if between else ''} (n = {samples})"
+
+
+def samples_of(run: Run, benchmark: BenchmarkResult, metric: MetricResult, texts: Texts) -> str:
+    """Return the samples a score rests on; the first n of a larger set are said to be so."""
+    dataset = next((d for d in run.spec.datasets if d.name == benchmark.name), None)
+    everything = sum(dataset.subsets.values()) if dataset is not None else 0
+    if run.spec.limit is not None and everything > metric.num:
+        return texts("result.first", num=metric.num, all=everything)
+    return f"{metric.num:,}"
+
+
+def _row(
+    benchmark: str, subset: str, metric: MetricResult, score: float, interval: Interval | None, samples: str
+) -> tuple[str, ...]:
+    shown = score_text(score, metric.scale, metric.unit)
+    return (benchmark, subset, metric.label, shown, interval_text(interval, metric.scale, metric.unit), samples)
+
+
+def _facts(result: RunResult, texts: Texts) -> Fields:
+    items = [(texts("result.field.time"), duration_text(result.seconds))]
+    prompt = sum(benchmark.tokens.prompt for benchmark in result.benchmarks)
+    completion = sum(benchmark.tokens.completion for benchmark in result.benchmarks)
+    if prompt or completion:
+        tokens = texts("result.tokens", prompt=prompt, completion=completion)
+        items.append((texts("result.field.tokens"), tokens))
+    latencies = [b.latency_mean for b in result.benchmarks if b.latency_mean is not None]
+    if latencies:
+        items.append((texts("result.field.latency"), f"{sum(latencies) / len(latencies):.2f} s"))
+    items.append((texts("result.field.worker"), result.worker))
+    return Fields(items=tuple(items))

@@ -1,0 +1,69 @@
+"""What a handler has at hand for one message."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from handlers.incoming import Incoming, Language
+from handlers.intents.parsed import Parsed, Vocabulary
+from handlers.texts import Texts
+from jobs.config import Config
+from jobs.models import Progress, Run
+from jobs.store import Store
+
+
+class Links(Protocol):
+    """Makes the signed links people follow."""
+
+    def run_url(self, run_id: int) -> str:
+        """Return the link to a run's page."""
+
+    def report_url(self, run_id: int) -> str:
+        """Return the link to a run's HTML report."""
+
+
+class Services(Protocol):
+    """What the bot provides. All of it may be slow, none of it blocks."""
+
+    store: Store
+    config: Config
+    links: Links
+
+    async def vocabulary(self) -> Vocabulary:
+        """Return the live catalog and the registered names."""
+
+    async def submit(self, runs: list[Run]) -> None:
+        """Send waiting runs to the workers."""
+
+    async def progress(self, run_id: int) -> Progress | None:
+        """Return a run's progress, None before it began."""
+
+    async def log_tail(self, run_id: int) -> str:
+        """Return the last lines of a run's log, empty where there is none."""
+
+    async def workers(self) -> list[dict[str, str]]:
+        """Return the living workers."""
+
+    def workers_starting(self) -> bool:
+        """Tell whether this process has just started workers that are not yet alive."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """One message, what was understood of it, and the services."""
+
+    incoming: Incoming
+    parsed: Parsed
+    language: Language
+    services: Services
+    thread_run: int | None = None
+    """The run this conversation is about."""
+
+    @property
+    def texts(self) -> Texts:
+        """The texts in the person's language."""
+        return Texts(self.language)
+
+

@@ -1,0 +1,80 @@
+"""One message in, what is said to it out."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable
+
+import structlog
+from pydantic import ValidationError
+
+from handlers.context import Context, Services
+from handlers.incoming import Incoming, language_of
+from handlers.intents.parsed import Parsed
+from handlers.intents.secrets import find_secrets, redact
+from handlers.message import Message
+from handlers.policy import invalid
+from handlers.registry import intents
+from handlers.reply import Reply
+from handlers.submit import answer
+from handlers.texts import Texts
+from handlers.understand import understand
+from jobs.errors import ScopebotError
+
+log = structlog.get_logger(__name__)
+
+NOT_YET = "refused.not_yet"
+
+
+async def converse(incoming: Incoming, services: Services, thread_run: int | None = None) -> list[Reply]:
+    """Return the replies to a message or a click; a bug is told as one, with an id that the log has too."""
+    if incoming.button:
+        return [await _guarded(answer(incoming, services), Texts("en"))]
+    language = language_of(incoming.text)
+    texts = Texts(language)
+    replies = []
+    kinds = find_secrets(incoming.text)
+    if kinds:
+        replies.append(Reply(Message(text=texts("secret.seen", kinds=", ".join(dict.fromkeys(kinds))))))
+        incoming = incoming.model_copy(update={"text": redact(incoming.text)})
+    vocabulary = await services.vocabulary()
+    parsed = understand(incoming.text, vocabulary, thread_run=f"r{thread_run}" if thread_run is not None else None)
+    for index, request in enumerate([parsed, *parsed.more]):
+        # each request of a message is an effect of its own
+        own = incoming if index == 0 else incoming.model_copy(update={"id": f"{incoming.id}#{index}"})
+        context = Context(
+            incoming=own, parsed=request, language=language, services=services, thread_run=thread_run
+        )
+        replies.append(await _guarded(_handle(request, context), texts))
+    return replies
+
+
+async def _handle(parsed: Parsed, context: Context) -> Reply:
+    intent = intents().get(parsed.intent)
+    if intent is None:
+        return _not_understood(parsed, context.texts)
+    try:
+        args = intent.args.model_validate(parsed.args)
+    except ValidationError as error:
+        raise invalid(error) from error
+    return await intent.handle(args, context)
+
+
+def _not_understood(parsed: Parsed, texts: Texts) -> Reply:
+    not_yet = next((refused for refused in parsed.refused if refused.reason == NOT_YET), None)
+    if not_yet is not None:
+        return Reply(Message(text=texts("none.not_yet", name=not_yet.name)), refused=True)
+    key = "none.not_me" if parsed.question == "not_me" else "none.sorry"
+    return Reply(Message(text=texts(key)), refused=True)
+
+
+async def _guarded(reply: Awaitable[Reply], texts: Texts) -> Reply:
+    """Await a reply; what a person can act on is told in their language, anything else by an id."""
+    try:
+        return await reply
+    except ScopebotError as error:
+        return Reply(Message(text=texts.error(error)), refused=True)
+    except Exception:
+        bug = secrets.token_hex(4)
+        log.exception("bug while answering", bug=bug)
+        return Reply(Message(text=texts("bug", id=bug)), refused=True)

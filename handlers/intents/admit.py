@@ -1,0 +1,103 @@
+"""What every route ends with: values that may not come from chat are taken out, what is left is checked."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import JsonValue, ValidationError
+
+from handlers.intents.flags import EVAL_TYPES, NEVER, NEVER_INSIDE
+from handlers.intents.parsed import Parsed, Refused
+from handlers.intents.secrets import find_secrets, redact
+from handlers.registry import Intent
+
+if TYPE_CHECKING:
+    from handlers.registry import Args
+
+_DEEPEST = 8
+
+
+class Unsafe(ValueError):
+    """A value that may not come from chat; its argument is the reason's key."""
+
+
+def refusal(name: str, known: Iterable[str]) -> str | None:
+    """Return why a parameter is refused by its name alone, None if `known` (the intent's fields) has it."""
+    if name in NEVER:
+        return NEVER[name]
+    return None if name in known else "refused.not_yet"
+
+
+def refused(name: str, reason: str) -> Refused:
+    """Make a Refused whose name is safe to repeat: short, and no secret."""
+    return Refused(name=redact(name)[:60], reason=reason)
+
+
+def settle(
+    intent: Intent,
+    args: dict[str, JsonValue],
+    refusals: Iterable[Refused] = (),
+    by: Literal["command_line", "grammar"] = "grammar",
+) -> Parsed:
+    """Make the request: unsafe and invalid values move from `args` to `refused`, `missing` is what was not said."""
+    out = list(refusals)
+    kept: dict[str, JsonValue] = {}
+    for name, value in args.items():
+        try:
+            sifted = _sift(name, value, out)
+        except Unsafe as error:
+            out.append(refused(name, str(error)))
+        else:
+            if sifted not in ({}, [], None):
+                kept[name] = sifted
+    for name in _invalid(intent.args, kept):
+        del kept[name]
+        out.append(refused(name, "refused.value"))
+    missing = tuple(name for name in intent.required if not (name in kept or (name == "model" and "models" in kept)))
+    unique = tuple(dict.fromkeys((entry.name, entry.reason) for entry in out))
+    return Parsed(
+        intent=intent.name,
+        args=kept,
+        missing=missing,
+        refused=tuple(Refused(name=name, reason=reason) for name, reason in unique),
+        by=by,
+    )
+
+
+def _sift(name: str, value: JsonValue, out: list[Refused], depth: int = 0) -> JsonValue:
+    """Return `value` without the keys that never come from chat; raise `Unsafe` for what may not be said at all."""
+    if depth > _DEEPEST or (isinstance(value, float) and not math.isfinite(value)):
+        raise Unsafe("refused.value")
+    if isinstance(value, str):
+        _check_text(name, value)
+    if isinstance(value, list):
+        return [_sift(name, item, out, depth + 1) for item in value]
+    if not isinstance(value, dict):
+        return value
+    kept: dict[str, JsonValue] = {}
+    for key, inner in value.items():
+        where = f"{name}.{key}"
+        if key.lower() in NEVER_INSIDE:
+            out.append(refused(where, NEVER_INSIDE[key.lower()]))
+        elif (sifted := _sift(where, inner, out, depth + 1)) != {} or inner == {}:
+            kept[key] = sifted
+    return kept
+
+
+def _check_text(name: str, value: str) -> None:
+    if find_secrets(value):
+        raise Unsafe("refused.api_key")
+    if value.startswith(("-", "@")) or "\0" in value:
+        raise Unsafe("refused.value")
+    if name == "eval_type" and value not in EVAL_TYPES:
+        raise Unsafe("refused.eval_type" if value == "custom" else "refused.value")
+
+
+def _invalid(model: type[Args], args: dict[str, JsonValue]) -> list[str]:
+    try:
+        model.model_validate(args)
+    except ValidationError as error:
+        return sorted({str(entry["loc"][0]) for entry in error.errors()})
+    return []

@@ -1,0 +1,130 @@
+"""Which intent a sentence asks for: the registered words, and what outranks them."""
+
+from __future__ import annotations
+
+import functools
+import re
+from typing import NamedTuple
+
+from handlers.intents.lexicon import FLAGS
+from handlers.registry import intents
+
+WEAK = frozenset({
+    "what is", "tell me about", "describe", "介绍一下", "是什么", "help", "hi", "hello", "你好", "帮助", "usage", "report",
+    "output of", "输出", "queue", "队列", "报告", "基准", "how do i", "怎么用",
+})  # fmt: skip
+"""Phrases that only count when nothing stronger is said: "hi, can you help me evaluate …"."""
+
+CASUAL = frozenset({"run", "test", "score", "measure", "benchmark", "测试", "跑", "测", "跑个", "跑一下", "测一下", "测一测"})
+"""Words for evaluating that need something concrete beside them: "this is a test" is no request."""
+
+RUNNING = frozenset({"run", "跑", "跑个", "跑一下"})
+"""Verbs whose object is a benchmark and whose "on …" is a model."""
+
+_NEGATED = re.compile(r"(?:don'?t|do\s+not|never|not|stop|without|别|不要|不用|无需|先不)\s*(?:want\s+to\s+|再)?$", FLAGS)
+_NOUN = re.compile(
+    r"(?:\b(?:the|this|that|last|latest|previous|my|each|every|a|an|is|was|which|what|of)(?:\s+(?:last|latest|newest|first))?\s+)$", FLAGS
+)
+_RUN_NUMBER = re.compile(r"\s*#?\s?\d{1,9}\s*(?:$|[?!.,;])", FLAGS)
+
+_MODIFIER = re.compile(
+    r"fine-?\s?tuned|(?:just|newly|freshly|self)?-?trained|deployed|(?:pre|post)-?trained|"
+    r"(?:微调|训练|部署|精调)\s*(?:过|好|后|完|出来|了|得到)?的|(?:微调|训练|部署|精调)(?:过|好|后|完)|刚?(?:微调|训练|部署)了?的",
+    FLAGS,
+)
+TRAINING = re.compile(
+    r"\b(?:(?:pre|re|post)?-?train(?:ing)?|fine-?\s?tun(?:e|ing)|deploy(?:ing|ment)?|serv(?:e|ing)|host(?:ing)?|launch|quanti[sz]e|"
+    r"distill?(?:ation)?|lora|sft|rlhf|merge)\b|训练|微调|精调|部署|蒸馏|量化|上线|起一?个服务|启动服务",
+    FLAGS,
+)  # fmt: skip
+TRAINING_NOUN = re.compile(r"\b(?:training|fine-?\s?tuning|deployment|inference|server|servers?)\b|训练|微调|部署|服务", FLAGS)
+
+FUTURE: tuple[tuple[str, re.Pattern[str]], ...] = (
+    ("perf", re.compile(
+        r"\b(?:(?:load|stress)[\s-]?test(?:ing)?|throughput|ttft|tpot|qps|requests per second|sla)\b|压测|压力测试|性能测试|吞吐|首字延迟",
+        FLAGS)),
+    ("rag", re.compile(r"\b(?:ragas|mteb|clip[_\s-]?benchmark|rag)\b", FLAGS)),
+    ("schedule", re.compile(
+        r"\bevery\s+(?:\w+\s+)?(?:day|night|morning|evening|week|month|hour|monday|tuesday|wednesday|thursday|friday|saturday|sunday)\b|"
+        r"\b(?:daily|weekly|hourly|nightly|monthly)\b|\bschedule\b|每(?:天|日|周|星期|个?月|小时|晚|早)|定时",
+        FLAGS)),
+)  # fmt: skip
+"""Requests of another kind that this version has no intent for, though they read like an evaluation."""
+
+
+class Phrase(NamedTuple):
+    """One of an intent's words in a sentence."""
+
+    intent: str
+    said: str
+    start: int
+    end: int
+
+    @property
+    def weak(self) -> bool:
+        """It only counts when nothing stronger is said."""
+        return self.said in WEAK
+
+
+@functools.cache
+def _pattern() -> tuple[re.Pattern[str], dict[str, str]]:
+    owner: dict[str, str] = {}
+    for intent in intents().values():
+        for phrase in (*intent.words.en, *intent.words.zh):
+            owner.setdefault(phrase.lower(), intent.name)
+    longest = sorted(owner, key=len, reverse=True)
+    english = "|".join(re.escape(phrase).replace(r"\ ", r"\s+") for phrase in longest if phrase.isascii())
+    chinese = "|".join(re.escape(phrase) for phrase in longest if not phrase.isascii())
+    return re.compile(rf"(?<![\w\-/])(?:{english})(?![\w\-/])|{chinese}", FLAGS), owner
+
+
+def phrases(masked: str) -> list[Phrase]:
+    """Return the intents' words in `masked` (names blanked), in order; nouns and negated verbs of eval left out."""
+    pattern, owner = _pattern()
+    found = []
+    for match in pattern.finditer(masked):
+        said = re.sub(r"\s+", " ", match[0].lower())
+        found.append(Phrase(owner[said], said, match.start(), match.end()))
+    return [
+        phrase
+        for place, phrase in enumerate(found)
+        if phrase.intent != "eval" or _is_verb(masked, phrase, found[place + 1 : place + 2])
+    ]
+
+
+def _is_verb(masked: str, phrase: Phrase, following: list[Phrase]) -> bool:
+    before = masked[max(0, phrase.start - 24) : phrase.start]
+    if _NEGATED.search(before):
+        return False
+    if following and following[0].intent != "eval" and masked[phrase.end : following[0].start].strip() in {"", "的"}:
+        return False  # "test results", 评测结果
+    if phrase.said in CASUAL and phrase.said.isascii() and _NOUN.search(before):
+        return False
+    return not (phrase.said == "run" and _RUN_NUMBER.match(masked, phrase.end))
+
+
+def choose(found: list[Phrase], *, concrete: bool) -> str | None:
+    """Return the intent that `found` names, first and strong ones before weak; None where none does."""
+    strong = [phrase for phrase in found if not phrase.weak]
+    if not concrete:
+        strong = [phrase for phrase in strong if not (phrase.intent == "eval" and phrase.said in CASUAL)]
+        helps = [phrase for phrase in found if phrase.intent == "help" and phrase.said not in {"hi", "hello", "你好"}]
+        if helps and all(phrase.intent in {"help", "eval"} or phrase.weak for phrase in found):
+            return "help"
+    if strong:
+        return strong[0].intent
+    return found[0].intent if found and found[0].said not in CASUAL else None
+
+
+def asks_for_training(masked: str, found: list[Phrase], *, has_dataset: bool) -> bool:
+    """Tell whether training, deployment or serving is asked for, not the evaluation of what came out of it."""
+    plain = _MODIFIER.sub(lambda match: " " * len(match[0]), masked)
+    match = TRAINING.search(plain)
+    if match is None:
+        return False
+    verbs = [phrase for phrase in found if phrase.intent == "eval"]
+    if not verbs:
+        return all(phrase.weak for phrase in found)
+    if match.start() < verbs[0].start:
+        return True
+    return verbs[0].said in CASUAL and not has_dataset

@@ -1,0 +1,88 @@
+"""From planned runs to runs that wait for a worker, directly or after a question was answered."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from handlers.cards import status_message
+from handlers.context import Context, Services
+from handlers.incoming import Incoming, Language
+from handlers.message import Button, Buttons, Message, Text
+from handlers.questions import CANCEL, Option, Questions
+from handlers.reply import Reply
+from handlers.texts import Texts
+from jobs.models import EvalSpec
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One answer a person can give: a button's label and the runs it starts."""
+
+    id: str
+    label: str
+    specs: tuple[EvalSpec, ...]
+
+
+async def submit(context: Context, specs: Sequence[EvalSpec], notes: Sequence[str] = ()) -> Reply:
+    """Record the runs and send them to the workers; the reply is their status message."""
+    incoming = context.incoming
+    return await start(context.services, incoming, context.language, incoming.text, specs, notes)
+
+
+async def start(
+    services: Services,
+    incoming: Incoming,
+    language: Language,
+    text: str,
+    specs: Sequence[EvalSpec],
+    notes: Sequence[str] = (),
+) -> Reply:
+    """Record a group of runs asked for by `text`, keyed by the incoming message, and send it to the workers."""
+    texts = Texts(language)
+    place = incoming.place
+    group, runs = await asyncio.to_thread(
+        services.store.add_group,
+        source=incoming.id, platform=place.platform, channel=place.channel, thread=place.thread,
+        user=incoming.user, language=language, text=text, specs=specs,
+    )  # fmt: skip
+    await services.submit(runs)
+    message = status_message(runs, {}, texts, services.links)
+    extra = list(notes)
+    if not await services.workers():
+        extra.append(texts("eval.worker_starting" if services.workers_starting() else "eval.no_worker"))
+    parts = (*message.parts, *(Text(text=note) for note in extra))
+    return Reply(message.model_copy(update={"parts": parts}), group=group.id)
+
+
+async def ask(context: Context, question: str, choices: Sequence[Choice]) -> Reply:
+    """Ask, with what was planned frozen beside the question; the first choice is the primary one."""
+    options = [*(Option(id=choice.id, specs=choice.specs) for choice in choices), Option(id=CANCEL)]
+    questions = Questions(context.services.store.engine)
+    asked = await asyncio.to_thread(questions.ask, context.incoming, context.language, options)
+    buttons = [
+        Button(id=f"q{asked.id}:{choice.id}", label=choice.label, primary=index == 0)
+        for index, choice in enumerate(choices)
+    ]
+    buttons.append(Button(id=f"q{asked.id}:{CANCEL}", label=context.texts("button.cancel")))
+    return Reply(Message(text=question, parts=(Buttons(items=tuple(buttons)),)), waits=True)
+
+
+async def answer(incoming: Incoming, services: Services) -> Reply:
+    """Take the press of a question's button: checked against who was asked, taken once."""
+    question_id, _, option_id = incoming.button.removeprefix("q").partition(":")
+    questions = Questions(services.store.engine)
+    number = int(question_id) if question_id.isdecimal() and len(question_id) < 10 else 0
+    question = await asyncio.to_thread(questions.get, number)
+    option = None if question is None else next((o for o in question.options if o.id == option_id), None)
+    if question is None or option is None or question.place != incoming.place:
+        return Reply(Message(text=Texts("en")("question.unknown")), refused=True)
+    texts = Texts(question.language)
+    if question.user != incoming.user:
+        return Reply(Message(text=texts("question.not_yours")), refused=True)
+    if not await asyncio.to_thread(questions.answer, number, option_id):
+        return Reply(Message(text=texts("question.answered")), refused=True)
+    if not option.specs:
+        return Reply(Message(text=texts("question.cancelled")), refused=True)
+    return await start(services, incoming, question.language, question.text, option.specs)

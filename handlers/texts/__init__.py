@@ -1,0 +1,44 @@
+"""Every text a person reads, in English and Chinese. A key that one language lacks fails a test."""
+
+from __future__ import annotations
+
+from handlers.incoming import Language
+from handlers.texts.en import TEXTS as EN
+from handlers.texts.zh import TEXTS as ZH
+from jobs.errors import ScopebotError
+from jobs.models import Failure
+
+CATALOGUES: dict[Language, dict[str, str]] = {"en": EN, "zh": ZH}
+
+
+class Texts:
+    """The texts of one language."""
+
+    def __init__(self, language: Language) -> None:
+        self.language = language
+        self._catalogue = CATALOGUES[language]
+
+    def __call__(self, key: str, /, **params: object) -> str:
+        """Return a text with its facts filled in; raises KeyError for a key that is not there."""
+        return self._catalogue[key].format(**params)
+
+    def error(self, error: ScopebotError | Failure) -> str:
+        """Return what happened and what to do. Facts a text names and an error lacks read as "?"."""
+        template = self._catalogue.get(f"error.{error.code}", self._catalogue["error.unknown"])
+        facts = {name: _phrase(self._catalogue, name, value) for name, value in error.params.items()}
+        text = " ".join(template.format_map(_Lenient(facts)).split())
+        return text
+
+    def known(self, key: str) -> bool:
+        """Tell whether there is such a text."""
+        return key in self._catalogue
+
+
+class _Lenient(dict[str, object]):
+    def __missing__(self, key: str) -> str:
+        return "?"
+
+
+def _phrase(catalogue: dict[str, str], name: str, value: object) -> object:
+    """Return a fact as people read it: a reason has a text of its own where it has a key."""
+    return catalogue.get(f"{name}.{value}", value)

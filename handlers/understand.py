@@ -1,0 +1,45 @@
+"""Text → typed request: pasted commands, slash commands, then the grammar."""
+
+from __future__ import annotations
+
+from handlers.intents.clean import clean
+from handlers.intents.command_line import parse_command
+from handlers.intents.grammar import parse_text
+from handlers.intents.parsed import Parsed, Vocabulary
+from handlers.intents.slash import parse_slash
+from handlers.registry import intents
+
+_MOST_COMMANDS = 10
+
+
+def understand(text: str, vocabulary: Vocabulary, *, thread_run: str | None = None) -> Parsed:
+    """Return what `text` asks for; never raises. `thread_run` is the run whose thread it was written in."""
+    said = clean(text)
+    parsed = _commands(said, vocabulary) or parse_slash(said, vocabulary) or parse_text(said, vocabulary)
+    if thread_run is None:
+        return parsed
+    more = tuple(_in_thread(request, thread_run) for request in parsed.more)
+    return _in_thread(parsed, thread_run).model_copy(update={"more": more})
+
+
+def _commands(said: str, vocabulary: Vocabulary) -> Parsed | None:
+    """Read pasted commands, one after another; sentences between them are read as well."""
+    requests: list[Parsed] = []
+    rest = said
+    while len(requests) < _MOST_COMMANDS and (found := parse_command(rest)) is not None:
+        requests.append(found.parsed)
+        rest = found.rest
+    if not requests:
+        return None
+    after = parse_text(rest, vocabulary) if rest else None
+    if after is not None and after.intent != "none" and after.args:
+        requests += [after.model_copy(update={"more": ()}), *after.more]
+    return requests[0].model_copy(update={"more": tuple(requests[1:])})
+
+
+def _in_thread(parsed: Parsed, thread_run: str) -> Parsed:
+    """Let a request about a run that names none mean the thread's."""
+    intent = intents().get(parsed.intent)
+    if intent is None or "run" not in intent.args.model_fields or parsed.args:
+        return parsed
+    return parsed.model_copy(update={"args": {"run": thread_run}})

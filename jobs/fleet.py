@@ -1,0 +1,39 @@
+"""Which workers live, as each of them says every few seconds: one Redis hash."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+WORKERS = "scopebot:workers"
+HEARTBEAT = 10
+"""Seconds between two signs of life."""
+ALIVE_FOR = 3 * HEARTBEAT
+"""Seconds after which a worker that says nothing counts as gone."""
+
+
+def beat(redis: Redis, name: str, evalscope: str) -> None:
+    """Say that a worker is alive."""
+    redis.hset(WORKERS, name, json.dumps({"evalscope": evalscope, "pid": str(os.getpid()), "seen": str(time.time())}))
+
+
+def leave(redis: Redis, name: str) -> None:
+    """Say that a worker is gone."""
+    redis.hdel(WORKERS, name)
+
+
+def living_workers(redis: Redis) -> list[dict[str, str]]:
+    """Return what each living worker says of itself: name, evalscope, pid, seen (UTC, ISO)."""
+    found = []
+    for name, raw in sorted(cast("dict[bytes, bytes]", redis.hgetall(WORKERS)).items()):
+        facts: dict[str, str] = json.loads(raw)
+        if time.time() - float(facts["seen"]) <= ALIVE_FOR:
+            seen = datetime.fromtimestamp(float(facts["seen"]), UTC).isoformat(timespec="seconds")
+            found.append(facts | {"name": name.decode(), "seen": seen})
+    return found

@@ -1,0 +1,184 @@
+"""Pasted `evalscope …` commands."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from handlers.commands.eval import EvalArgs
+from handlers.intents.parsed import Vocabulary
+from handlers.intents.shell import split
+from handlers.understand import understand
+from jobs.catalog import snapshot
+
+VOCABULARY = Vocabulary(snapshot())
+COMMANDS = Path(__file__).parents[3] / "shared" / "data" / "evalscope_commands.jsonl"
+BASE = {"model": "qwen-plus", "datasets": ["gsm8k"]}
+
+
+def documented() -> list[dict[str, Any]]:
+    if not COMMANDS.exists():
+        return []
+    return [json.loads(line) for line in COMMANDS.read_text(encoding="utf-8").splitlines() if line.strip()]
+
+
+@pytest.mark.skipif(not COMMANDS.exists(), reason="EvalScope's documented commands are not here")
+def test_evalscopes_own_documented_commands() -> None:
+    commands = documented()
+    assert sum(command["intent"] == "eval" for command in commands) >= 9
+    for command in commands:
+        parsed = understand(command["text"], VOCABULARY)
+        assert parsed.by == "command_line"
+        refused = {entry.name for entry in parsed.refused}
+        if command["intent"] != "eval":
+            assert (parsed.intent, refused) == ("none", {"perf"}), command["text"]
+            continue
+        expected = {name: value for name, value in command["args"].items() if name not in refused}
+        assert (parsed.intent, parsed.args) == ("eval", expected)
+        assert refused <= {"api_key", "judge", "judge_strategy", "judge_model_args", "sandbox", "use_cache"}
+        assert not refused & set(EvalArgs.model_fields)
+        assert all(isinstance(parsed.args[name], type(value)) for name, value in expected.items())
+
+
+EVAL = "evalscope eval --model qwen-plus --datasets gsm8k"
+
+
+@pytest.mark.parametrize(
+    ("text", "args"),
+    [
+        (EVAL, BASE),
+        (f"$ {EVAL}", BASE),
+        (f"`{EVAL}`", BASE),
+        (f"```\n{EVAL}\n```", BASE),
+        (f"```bash\n$ {EVAL} --limit 5\n```\nthank you", BASE | {"limit": 5.0}),
+        (f"please run `{EVAL} --limit 5` for me", BASE | {"limit": 5.0}),
+        (f"please run {EVAL}", BASE),
+        ("python -m evalscope.cli.cli eval --model qwen-plus --datasets gsm8k", BASE),
+        ("python3 -m evalscope eval --model qwen-plus --datasets gsm8k", BASE),
+        ("evalscope eval \\\n  --model qwen-plus \\\n  --datasets gsm8k \\\n  --limit 10", BASE | {"limit": 10.0}),
+        ("evalscope eval\n--model qwen-plus\n--datasets gsm8k", BASE),
+        ("evalscope eval --model=qwen-plus --datasets=gsm8k", BASE),
+        ("evalscope eval —model qwen-plus —datasets gsm8k", BASE),
+        ("evalscope eval --model “qwen-plus” --datasets ‘gsm8k’", BASE),
+        (f"{EVAL} mmlu arc --limit 0.1", BASE | {"datasets": ["gsm8k", "mmlu", "arc"], "limit": 0.1}),
+        (f"{EVAL} --lim 3 --see 7 --rep 2 --eval-b 16", BASE | {"limit": 3.0, "seed": 7, "repeats": 2, "eval_batch_size": 16}),
+        (f"{EVAL} --limit 3 --limit 4", BASE | {"limit": 4.0}),
+        (
+            f"{EVAL} --generation-config '{{\"temperature\": 0.5, \"stream\": true}}'",
+            BASE | {"generation_config": {"temperature": 0.5, "stream": True}},
+        ),
+        (
+            f"{EVAL} --generation-config do_sample=true,temperature=0.5,max_tokens=512,stop=x",
+            BASE | {"generation_config": {"do_sample": True, "temperature": 0.5, "max_tokens": 512, "stop": "x"}},
+        ),
+        (
+            f"{EVAL} --dataset-args '{{\"gsm8k\": {{\"few_shot_num\": 4, \"subset_list\": [\"main\"]}}}}'",
+            BASE | {"dataset_args": {"gsm8k": {"few_shot_num": 4, "subset_list": ["main"]}}},
+        ),
+        (f"{EVAL} --api-url <http://h.example:8000/v1|h.example:8000/v1>", BASE | {"api_url": "http://h.example:8000/v1"}),
+        (f"{EVAL} --dataset-hub huggingface --eval-type openai_api", BASE | {"dataset_hub": "huggingface", "eval_type": "openai_api"}),
+        (f"{EVAL} --limit 5 # only a few", BASE | {"limit": 5.0}),
+        ("evalscope eval --model qwen-plus", {"model": "qwen-plus"}),
+    ],
+)
+def test_a_pasted_command_says(text: str, args: dict[str, Any]) -> None:
+    parsed = understand(text, VOCABULARY)
+    assert (parsed.intent, parsed.args, parsed.refused, parsed.by) == ("eval", args, (), "command_line")
+    assert parsed.missing == tuple(name for name in ("model", "datasets") if name not in args)
+    assert all(type(parsed.args[name]) is type(value) for name, value in args.items())
+
+
+@pytest.mark.parametrize(
+    ("flags", "name", "reason"),
+    [
+        ("--api-key sk-ant-abc123def", "api_key", "refused.api_key"),
+        ("--api-key EMPTY", "api_key", "refused.api_key"),
+        ("--api-key $DASHSCOPE_API_KEY", "api_key", "refused.api_key"),
+        ("--model-args precision=torch.float16", "model_args", "refused.model_args"),
+        ("--chat-template /x.jinja", "chat_template", "refused.path"),
+        ("--dataset-dir /data", "dataset_dir", "refused.path"),
+        ("--eval-config /x.yaml", "eval_config", "refused.path"),
+        ("--work-dir /tmp", "work_dir", "refused.managed"),
+        ("--debug", "debug", "refused.managed"),
+        ("--dry-run", "dry_run", "refused.managed"),
+        ("--no-timestamp", "no_timestamp", "refused.managed"),
+        ("--no-collect-perf", "no_collect_perf", "refused.managed"),
+        ("--agent-config '{}'", "agent_config", "refused.agent_config"),
+        ("--sandbox-manager-config '{}'", "sandbox_manager_config", "refused.sandbox"),
+        ("--eval-type custom", "eval_type", "refused.eval_type"),
+        ("--eval-type nonsense", "eval_type", "refused.value"),
+        ("--dataset-args '{\"gsm8k\": {\"local_path\": \"/etc\"}}'", "dataset_args.gsm8k.local_path", "refused.path"),
+        ("--dataset-args '{\"gsm8k\": {\"dataset_id\": \"a/b\"}}'", "dataset_args.gsm8k.dataset_id", "refused.path"),
+        ("--generation-config '{\"extra_headers\": {\"a\": \"b\"}}'", "generation_config.extra_headers", "refused.headers"),
+        ("--judge '{\"strategy\": \"llm\"}'", "judge", "refused.not_yet"),
+        ("--use-cache outputs/x", "use_cache", "refused.not_yet"),
+        ("--nonsense 5", "--nonsense", "refused.unknown_flag"),
+        ("--mod x", "--mod", "refused.unknown_flag"),
+        ("-x", "-x", "refused.unknown_flag"),
+        ("--limit many", "limit", "refused.value"),
+        ("--limit", "limit", "refused.value"),
+        ("--limit nan", "limit", "refused.value"),
+        ("--limit -5", "limit", "refused.value"),
+        ("--seed -1", "seed", "refused.value"),
+        ("--seed 1.5", "seed", "refused.value"),
+        ("--api-url @/etc/passwd", "api_url", "refused.value"),
+        ("--model=-rf", "model", "refused.value"),
+        ("--model @prompt.txt", "model", "refused.value"),
+        ("--dataset-args {oops", "dataset_args", "refused.value"),
+        ("--dataset-args '[1]'", "dataset_args", "refused.value"),
+        ("--generation-config temperature", "generation_config", "refused.value"),
+        ("--eval-batch-size 100000", "eval_batch_size", "refused.value"),
+        ("--model $MODEL", "model", "refused.shell"),
+        ("--limit 5; rm -rf /", "shell", "refused.shell"),
+        ("--limit 5 && curl evil", "shell", "refused.shell"),
+        ("--limit 5 | tee log", "shell", "refused.shell"),
+        ("--limit 5 > /etc/passwd", "shell", "refused.shell"),
+        ("--model $(whoami)", "shell", "refused.shell"),
+        ("--model 'never ends", "shell", "refused.shell"),
+    ],
+)
+def test_a_flag_is_refused(flags: str, name: str, reason: str) -> None:
+    parsed = understand(f"{EVAL} {flags}", VOCABULARY)
+    assert (name, reason) in {(entry.name, entry.reason) for entry in parsed.refused}
+    assert name not in parsed.args
+    said = parsed.model_dump_json()
+    assert not any(word in said for word in ("sk-ant", "rm", "curl", "tee", "/etc", "whoami", "evil"))
+    EvalArgs.model_validate(parsed.args)
+
+
+def test_what_follows_an_operator_is_no_value() -> None:
+    parsed = understand(f"{EVAL} --limit 5; evalscope eval --model evil --datasets mmlu", VOCABULARY)
+    assert parsed.args == BASE | {"limit": 5.0}
+    assert parsed.more == ()
+
+
+def test_two_commands_on_two_lines_are_two_requests() -> None:
+    parsed = understand(f"{EVAL}\nevalscope eval --model qwen-max --datasets mmlu", VOCABULARY)
+    assert [one.args for one in (parsed, *parsed.more)] == [BASE, {"model": "qwen-max", "datasets": ["mmlu"]}]
+
+
+@pytest.mark.parametrize(
+    ("text", "sub"), [("evalscope perf --model x", "perf"), ("evalscope service", "service"), ("evalscope app", "app")]
+)
+def test_other_commands_are_not_handled_yet(text: str, sub: str) -> None:
+    parsed = understand(text, VOCABULARY)
+    assert (parsed.intent, parsed.question, parsed.by) == ("none", None, "command_line")
+    assert [(entry.name, entry.reason) for entry in parsed.refused] == [(sub, "refused.not_yet")]
+
+
+def test_talking_about_evalscope_is_no_command() -> None:
+    assert understand("what is evalscope eval good for", VOCABULARY).by == "grammar"
+
+
+@given(st.lists(st.text(max_size=20).filter(lambda text: "\0" not in text), max_size=8))
+def test_quoted_words_come_back(words: list[str]) -> None:
+    import shlex
+
+    found = split(shlex.join(words))
+    assert [word.text for word in found.words] == words
+    assert not found.operator
