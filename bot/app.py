@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, Self, cast
 
 import structlog
 from aiohttp import web
@@ -105,8 +105,12 @@ async def open_bot(settings: BotSettings, *, workers: int) -> AsyncIterator[Bot]
         stack.callback(engine.dispose)
         await asyncio.to_thread(migrate, engine)
         store, artifacts = Store(engine), Artifacts(settings.effective_artifacts_url)
+
         async def ready() -> dict[str, bool]:
-            return {"redis": bool(await redis.ping()), "database": bool(await asyncio.to_thread(store.answers))}
+            return {
+                "redis": bool(await redis.ping()),
+                "database": bool(await asyncio.to_thread(store.answers)),
+            }
 
         listening = _listen(settings.host, settings.port) if owner.owned else None
         url = settings.public_url or (owner.web_url() if listening is None else _url_of(listening))
@@ -130,7 +134,12 @@ async def open_bot(settings: BotSettings, *, workers: int) -> AsyncIterator[Bot]
                 stack.push_async_callback(asyncio.to_thread, _end_worker, process)
             services.expect_workers()
         bot = Bot(
-            settings=settings, services=services, reporter=Reporter(services), ledger=Ledger(engine), redis=redis, url=url
+            settings=settings,
+            services=services,
+            reporter=Reporter(services),
+            ledger=Ledger(engine),
+            redis=redis,
+            url=url,
         )
         if owner.owned:
             await services.submit(await asyncio.to_thread(store.runs, states=[RunState.WAITING], limit=1000))
@@ -197,7 +206,7 @@ class _Ownership:
         else:
             self.owned = True
 
-    def __enter__(self) -> _Ownership:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -39,7 +39,13 @@ def main() -> None:
 
 
 @main.command()
-@click.option("--workers", default=1, show_default=True, type=click.IntRange(0, 64), help="Local workers, without REDIS_URL.")
+@click.option(
+    "--workers",
+    default=1,
+    show_default=True,
+    type=click.IntRange(0, 64),
+    help="Local workers, without REDIS_URL.",
+)
 def serve(workers: int) -> None:
     """Run the bot and the web server until told to stop."""
     from bot.settings import BotSettings
@@ -59,7 +65,9 @@ def worker(*, with_parent: bool) -> None:
     settings = Settings()
     set_up_logging(settings.log_level)
     if settings.redis_url is None:
-        raise click.ClickException("Set REDIS_URL to the bot's Redis; `scopebot serve` without it starts its own worker.")
+        raise click.ClickException(
+            "Set REDIS_URL to the bot's Redis; `scopebot serve` without it starts its own worker."
+        )
     run_worker(settings, die_with_parent=with_parent)
 
 
@@ -154,7 +162,9 @@ def workers(*, as_json: bool) -> None:
         with Redis.from_url(url) as client:
             found = living_workers(client)
     for facts in found:
-        click.echo(json.dumps(facts) if as_json else f"{facts['name']:32} EvalScope {facts['evalscope']}  seen {facts['seen']}")
+        click.echo(
+            json.dumps(facts) if as_json else f"{facts['name']:32} EvalScope {facts['evalscope']}  seen {facts['seen']}"
+        )
     if not found and not as_json:
         click.echo("No worker is alive; start one with `scopebot serve` or `scopebot worker`.")
 

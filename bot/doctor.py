@@ -137,7 +137,10 @@ def _llm(settings: BotSettings) -> Finding:
     from openai import OpenAI
 
     with OpenAI(
-        api_key=settings.openai_api_key or "EMPTY", base_url=settings.openai_base_url, timeout=ANSWER_WITHIN, max_retries=0
+        api_key=settings.openai_api_key or "EMPTY",
+        base_url=settings.openai_base_url,
+        timeout=ANSWER_WITHIN,
+        max_retries=0,
     ) as client:
         offered = {model.id for model in client.models.list()}
     if settings.llm_model not in offered:

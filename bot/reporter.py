@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from dataclasses import dataclass, field
 
@@ -70,10 +71,8 @@ class Reporter:
     async def run(self) -> None:
         """Report until cancelled."""
         while True:
-            try:
+            with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), TICK)
-            except TimeoutError:
-                pass
             self._wake.clear()
             for group_id, watch in list(self._watches.items()):
                 try:

@@ -33,7 +33,14 @@ class BotServices:
     """Implements `handlers.context.Services`."""
 
     def __init__(
-        self, *, settings: Settings, store: Store, artifacts: Artifacts, links: Links, redis: AsyncRedis, queue: Redis
+        self,
+        *,
+        settings: Settings,
+        store: Store,
+        artifacts: Artifacts,
+        links: Links,
+        redis: AsyncRedis,
+        queue: Redis,
     ) -> None:
         self.store = store
         self.config: Config = settings.config
@@ -50,7 +57,9 @@ class BotServices:
         """See `Services.vocabulary`."""
         if self._vocabulary is None or time.monotonic() - self._looked_at > CATALOG_AGE:
             published = await self._redis.get(CATALOG_KEY)
-            catalog = snapshot() if published is None else await asyncio.to_thread(Catalog.model_validate_json, published)
+            catalog = (
+                snapshot() if published is None else await asyncio.to_thread(Catalog.model_validate_json, published)
+            )
             self._vocabulary = make_vocabulary(catalog, self.config)
             self._looked_at = time.monotonic()
         return self._vocabulary
@@ -77,7 +86,6 @@ class BotServices:
     async def workers(self) -> list[dict[str, str]]:
         """See `Services.workers`."""
         return await asyncio.to_thread(living_workers, self._queue)
-
 
     def expect_workers(self) -> None:
         """Take note that workers were started just now."""

@@ -11,7 +11,6 @@ from handlers.texts import Texts
 from jobs.lifecycle import ENDED, RunState
 from jobs.models import BenchmarkResult, EvalSpec, Interval, MetricResult, Progress, Run, RunResult
 
-
 FEW_METRICS = 3
 FEW_SUBSETS = 12
 
@@ -148,7 +147,10 @@ def _plan(runs: Sequence[Run], texts: Texts) -> Fields:
     spec = runs[0].spec
     models = list(dict.fromkeys(run.spec.model.name for run in runs))
     datasets = list(dict.fromkeys(dataset.name for run in runs for dataset in run.spec.datasets))
-    items = [(texts("eval.field.model"), ", ".join(models)), (texts("eval.field.datasets"), ", ".join(datasets))]
+    items = [
+        (texts("eval.field.model"), ", ".join(models)),
+        (texts("eval.field.datasets"), ", ".join(datasets)),
+    ]
     if spec.model.network != "registered" and spec.model.api_url:
         items.insert(1, (texts("eval.field.endpoint"), spec.model.api_url))
     items.append((texts("eval.field.samples"), samples_text([run.spec for run in runs], texts)))
@@ -226,7 +228,14 @@ def _row(
     benchmark: str, subset: str, metric: MetricResult, score: float, interval: Interval | None, samples: str
 ) -> tuple[str, ...]:
     shown = score_text(score, metric.scale, metric.unit)
-    return (benchmark, subset, metric.label, shown, interval_text(interval, metric.scale, metric.unit), samples)
+    return (
+        benchmark,
+        subset,
+        metric.label,
+        shown,
+        interval_text(interval, metric.scale, metric.unit),
+        samples,
+    )
 
 
 def _facts(result: RunResult, texts: Texts) -> Fields:

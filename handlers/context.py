@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -65,5 +64,3 @@ class Context:
     def texts(self) -> Texts:
         """The texts in the person's language."""
         return Texts(self.language)
-
-

@@ -42,9 +42,7 @@ async def converse(incoming: Incoming, services: Services, thread_run: int | Non
     for index, request in enumerate([parsed, *parsed.more]):
         # each request of a message is an effect of its own
         own = incoming if index == 0 else incoming.model_copy(update={"id": f"{incoming.id}#{index}"})
-        context = Context(
-            incoming=own, parsed=request, language=language, services=services, thread_run=thread_run
-        )
+        context = Context(incoming=own, parsed=request, language=language, services=services, thread_run=thread_run)
         replies.append(await _guarded(_handle(request, context), texts))
     return replies
 

@@ -48,7 +48,13 @@ class DatasetSettings(Args):
 
 
 async def resolve_model(
-    name: str, *, api_url: str | None, eval_type: str | None, key: str | None, incoming: Incoming, config: Config
+    name: str,
+    *,
+    api_url: str | None,
+    eval_type: str | None,
+    key: str | None,
+    incoming: Incoming,
+    config: Config,
 ) -> ModelTarget:
     """Return where a model is reached; raises the error that says how to name one properly."""
     kind = ALIASES.get(eval_type or "", eval_type)
@@ -69,7 +75,12 @@ async def resolve_model(
     rule = AddressRule(network, config.access.allow_hosts)
     await asyncio.to_thread(rule.check_url, api_url)  # it asks the resolver
     target = ModelTarget(
-        name=name, model=entry.model if entry else name, eval_type="openai_api", api_url=api_url, key=key, network=network
+        name=name,
+        model=entry.model if entry else name,
+        eval_type="openai_api",
+        api_url=api_url,
+        key=key,
+        network=network,
     )
     return check_key(target, config)
 
@@ -147,7 +158,9 @@ def _dataset(name: str, said: Mapping[str, Any], vocabulary: Vocabulary, config:
     settings = _settings(name, said)
     if registered is not None:
         info = _known(registered.benchmark, vocabulary)
-        fixed = registered.model_dump(exclude={"benchmark", "local_path", "private"}, exclude_defaults=True, mode="json")
+        fixed = registered.model_dump(
+            exclude={"benchmark", "local_path", "private"}, exclude_defaults=True, mode="json"
+        )
         subsets = dict.fromkeys(registered.subset_list, 0)
         target = DatasetTarget(
             name=name, benchmark=info.name, args=fixed | settings, private=registered.private, local=True
@@ -190,5 +203,3 @@ def _settings(name: str, said: Mapping[str, Any]) -> dict[str, Any]:
             raise NotFromChat(name=f"dataset_args.{name}.{first['loc'][0]}", reason="setting") from error
         raise invalid(error, f"dataset_args.{name}") from error
     return checked.model_dump(mode="json", exclude_none=True)
-
-

@@ -20,7 +20,14 @@ IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _NEVER = tuple(
     ipaddress.ip_network(network)
-    for network in ("169.254.0.0/16", "fe80::/10", "fd00:ec2::254/128", "100.100.100.200/32", "0.0.0.0/8", "::/128")
+    for network in (
+        "169.254.0.0/16",
+        "fe80::/10",
+        "fd00:ec2::254/128",
+        "100.100.100.200/32",
+        "0.0.0.0/8",
+        "::/128",
+    )
 )
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 

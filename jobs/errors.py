@@ -32,7 +32,7 @@ class ScopebotError(Exception):
     def __init_subclass__(cls) -> None:
         cls.code = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
 
-    def __init__(self, **params: str | int | float) -> None:
+    def __init__(self, **params: str | float) -> None:
         self.params: dict[str, str | int | float] = params
         super().__init__(f"{self.code}: {params}" if params else self.code)
 

@@ -89,7 +89,6 @@ class EvalSpec(Frozen):
     eval_batch_size: int | None = Field(None, ge=1, le=512)
     dataset_hub: Literal["modelscope", "huggingface", "local"] = "modelscope"
 
-
     def samples(self, dataset: DatasetTarget) -> int | None:
         """Return how many samples of a benchmark will run: the limit counts for each subset. None if not known."""
         if not dataset.subsets:
@@ -279,4 +278,3 @@ class Run(Frozen):
     def name(self) -> str:
         """The id people say: r12."""
         return f"r{self.id}"
-

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from itsdangerous import BadSignature, URLSafeSerializer
@@ -62,7 +63,7 @@ def enqueue(redis: Redis, run: Run, *, key: str, timeout: float) -> str:
     from rq.exceptions import DuplicateJobError
 
     payload = JobPayload(run_id=run.id, attempt=run.attempt, spec=run.spec)
-    try:
+    with contextlib.suppress(DuplicateJobError):
         open_queue(redis).enqueue_call(
             EVAL_TASK,
             args=(sign(payload, key),),
@@ -73,6 +74,4 @@ def enqueue(redis: Redis, run: Run, *, key: str, timeout: float) -> str:
             failure_ttl=FAILURE_TTL,
             description=run.name,
         )
-    except DuplicateJobError:
-        pass
     return payload.job_id

@@ -29,10 +29,9 @@ model = "smollm2"
 
 def main() -> int:
     """Hold the conversation; return its exit status."""
-    log = tempfile.TemporaryFile()
     server = subprocess.Popen(
         [sys.executable, str(Path(__file__).with_name("model_server.py"))],
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
     )  # fmt: skip
     assert server.stdout is not None
     url = server.stdout.readline().strip()
@@ -50,7 +49,13 @@ def main() -> int:
 
 def _talk(folder: str) -> int:
     """Say the messages, showing each before its answer, and stay if there is somebody to type."""
-    settings = ("REDIS_URL", "DATABASE_URL", "SCOPEBOT_ARTIFACTS_URL", "SCOPEBOT_CONFIG", "SCOPEBOT_PUBLIC_URL")
+    settings = (
+        "REDIS_URL",
+        "DATABASE_URL",
+        "SCOPEBOT_ARTIFACTS_URL",
+        "SCOPEBOT_CONFIG",
+        "SCOPEBOT_PUBLIC_URL",
+    )
     environment = {name: value for name, value in os.environ.items() if name not in settings}
     command = [sys.executable, "-m", "bot.cli", "chat", "--stay", "--echo", *MESSAGES]
     return subprocess.run(command, env=environment | {"SCOPEBOT_DATA_DIR": folder}, check=False).returncode

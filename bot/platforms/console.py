@@ -20,7 +20,6 @@ from bot.render.terminal import render
 from handlers.incoming import Incoming, Place
 from handlers.message import Button, Buttons, Message, Progress
 
-
 WIDE = 10_000
 
 
@@ -43,11 +42,11 @@ class JsonScreen:
     def echo(self, text: str) -> None:
         """See `Screen.echo`: what was said is no post of ours."""
 
-    def post(self, message_id: str, thread: str, message: Message, *, live: bool) -> None:  # noqa: ARG002, PLR6301
+    def post(self, message_id: str, thread: str, message: Message, *, live: bool) -> None:  # noqa: ARG002
         """See `Screen.post`."""
         print(json_line("post", message_id, thread, message), flush=True)  # noqa: T201 - the product's output
 
-    def edit(self, message_id: str, thread: str, message: Message, *, final: bool) -> None:  # noqa: ARG002, PLR6301
+    def edit(self, message_id: str, thread: str, message: Message, *, final: bool) -> None:  # noqa: ARG002
         """See `Screen.edit`."""
         print(json_line("edit", message_id, thread, message), flush=True)  # noqa: T201 - the product's output
 

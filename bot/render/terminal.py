@@ -15,9 +15,7 @@ BAR_WIDTH = 30
 
 def render(message: Message, *, links_as_text: bool) -> RenderableType:
     """Return the message; with `links_as_text` a link shows its address, for output that is no terminal."""
-    parts = [
-        Padding(_part(part, links_as_text=links_as_text), (0, 0, 0, 2), expand=False) for part in message.parts
-    ]
+    parts = [Padding(_part(part, links_as_text=links_as_text), (0, 0, 0, 2), expand=False) for part in message.parts]
     return Group(RichText(message.text, style="bold"), *parts)
 
 

@@ -58,19 +58,42 @@ async def handle(args: EvalArgs, context: Context) -> Reply:
     notes = _notes(args, context)
     surprised = surprise(specs) if context.parsed.by != "command_line" else None
     if surprised is not None:
-        return await ask(context, texts("ask.total", dataset=surprised.dataset.name,
-            subsets=len(surprised.dataset.subsets), said=surprised.said), [
-            Choice("total", texts("button.total", said=surprised.said, limit=surprised.spread_limit,
-                total=surprised.spread_total), tuple(with_limit(specs, surprised.spread_limit))),
-            Choice("per_subset", texts("button.per_subset", limit=surprised.said,
-                total=surprised.per_subset_total), tuple(specs)),
-        ])
+        return await ask(
+            context,
+            texts(
+                "ask.total",
+                dataset=surprised.dataset.name,
+                subsets=len(surprised.dataset.subsets),
+                said=surprised.said,
+            ),
+            [
+                Choice(
+                    "total",
+                    texts(
+                        "button.total",
+                        said=surprised.said,
+                        limit=surprised.spread_limit,
+                        total=surprised.spread_total,
+                    ),
+                    tuple(with_limit(specs, surprised.spread_limit)),
+                ),
+                Choice(
+                    "per_subset",
+                    texts("button.per_subset", limit=surprised.said, total=surprised.per_subset_total),
+                    tuple(specs),
+                ),
+            ],
+        )
     samples = total(specs)
     threshold = config.defaults.confirm_above_samples
     if samples is not None and samples > threshold:
-        return await ask(context, texts("ask.above", total=samples, threshold=threshold), [
-            Choice("run", texts("button.run", total=samples), tuple(specs)),
-        ])
+        return await ask(
+            context,
+            texts("ask.above", total=samples, threshold=threshold),
+            [
+                Choice("run", texts("button.run", total=samples), tuple(specs)),
+            ],
+        )
     return await submit(context, specs, notes)
 
 
@@ -82,8 +105,12 @@ async def _specs(args: EvalArgs, names: tuple[str, ...], context: Context) -> li
     specs = []
     for name in names:
         model = await resolve_model(
-            name, api_url=args.api_url, eval_type=args.eval_type, key=args.api_key_name,
-            incoming=context.incoming, config=config,
+            name,
+            api_url=args.api_url,
+            eval_type=args.eval_type,
+            key=args.api_key_name,
+            incoming=context.incoming,
+            config=config,
         )
         entry = config.models.get(name)
         for batch in split_by_benchmark(datasets):
@@ -134,7 +161,18 @@ INTENT = Intent(
     handle=handle,
     slash=("/eval", "/评测"),
     words=Words(
-        en=("evaluate", "eval", "benchmark", "test", "score", "run", "measure", "assess", "how good is", "how well does"),
+        en=(
+            "evaluate",
+            "eval",
+            "benchmark",
+            "test",
+            "score",
+            "run",
+            "measure",
+            "assess",
+            "how good is",
+            "how well does",
+        ),
         zh=("评测", "评估", "测试", "测一下", "测一测", "跑一下", "跑个", "跑", "测"),
     ),
     positional=("model", "datasets"),

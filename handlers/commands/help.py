@@ -39,7 +39,10 @@ def _about(intent: Intent, texts: Texts) -> Message:
     examples = "\n".join(intent.examples[texts.language])
     return Message(
         text=f"{intent.slash[0]}: {texts(f'help.about.{intent.name}')}",
-        parts=(Text(text=texts("help.fields", fields=fields)), Log(title=texts("help.column.example"), text=examples)),
+        parts=(
+            Text(text=texts("help.fields", fields=fields)),
+            Log(title=texts("help.column.example"), text=examples),
+        ),
     )
 
 

@@ -42,14 +42,16 @@ async def handle(args: ResultsArgs, context: Context) -> Reply:
     vocabulary = await services.vocabulary()
     datasets = [info.name if (info := vocabulary.catalog.find(name)) else name for name in args.datasets or ()]
     runs = await asyncio.to_thread(
-        services.store.runs, states=[RunState.SUCCEEDED], model=args.model, datasets=datasets, limit=args.last or LATEST
+        services.store.runs,
+        states=[RunState.SUCCEEDED],
+        model=args.model,
+        datasets=datasets,
+        limit=args.last or LATEST,
     )
     if not runs:
         asked = args.model or args.datasets
         return Reply(Message(text=texts("result.none_matching" if asked else "result.none")))
-    return Reply(
-        Message(text=texts("result.latest", count=len(runs)), parts=(_table(runs, texts, set(datasets)),))
-    )
+    return Reply(Message(text=texts("result.latest", count=len(runs)), parts=(_table(runs, texts, set(datasets)),)))
 
 
 def _table(runs: Sequence[Run], texts: Texts, only: set[str]) -> Table:
@@ -80,5 +82,8 @@ INTENT = Intent(
         zh=("结果", "成绩", "分数", "得分", "报告"),
     ),
     positional=("run",),
-    examples={"en": ("results of r12", "last 5 results on gsm8k"), "zh": ("r12 的结果", "gsm8k 最近 5 次的成绩")},
+    examples={
+        "en": ("results of r12", "last 5 results on gsm8k"),
+        "zh": ("r12 的结果", "gsm8k 最近 5 次的成绩"),
+    },
 )

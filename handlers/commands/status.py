@@ -46,7 +46,16 @@ INTENT = Intent(
     handle=handle,
     slash=("/status", "/状态"),
     words=Words(
-        en=("status", "progress", "what is running", "what's running", "how far", "still running", "eta", "queue"),
+        en=(
+            "status",
+            "progress",
+            "what is running",
+            "what's running",
+            "how far",
+            "still running",
+            "eta",
+            "queue",
+        ),
         zh=("状态", "进度", "跑到哪", "在跑什么", "正在跑", "跑完了吗", "还要多久", "队列"),
     ),
     positional=("run",),

@@ -87,7 +87,7 @@ class EvalEngine:
             results.append(result.model_copy(update={"fingerprint": fingerprints.get(benchmark, "")}))
         return tuple(results)
 
-    def reproduce(self, spec: EvalSpec, place: Workplace) -> Reproduce:  # noqa: PLR6301 - part of Engine
+    def reproduce(self, spec: EvalSpec, place: Workplace) -> Reproduce:
         """See `Engine.reproduce`."""
         return reproduce_line(task_config(spec, place.config), spec, place.config)
 

@@ -75,7 +75,11 @@ def _one(error: BaseException, api_url: str) -> ScopebotError | None:
         return HostRefused(host=text.rsplit(" ", 1)[-1])
     if kind in {"APITimeoutError", "ConnectTimeout", "ReadTimeout"}:
         return EndpointSilent(url=api_url)
-    if "E1001" in text or kind in {"_DownloadDeadlineError", "LocalEntryNotFoundError", "OfflineModeIsEnabled"}:
+    if "E1001" in text or kind in {
+        "_DownloadDeadlineError",
+        "LocalEntryNotFoundError",
+        "OfflineModeIsEnabled",
+    }:
         return DatasetUnreachable(detail=text[:DETAIL_LENGTH])
     if "NLTK resource" in text or "nltk_data" in text or "punkt_tab" in text:
         return NltkMissing(detail=text[:DETAIL_LENGTH])

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from jobs.catalog import Catalog
+from jobs.config import Config
 from jobs.errors import (
     DatasetMissing,
     EndpointNotJson,
@@ -21,8 +23,6 @@ from jobs.errors import (
     SandboxNeeded,
     UnknownBenchmark,
 )
-from jobs.catalog import Catalog
-from jobs.config import Config
 from jobs.evalscope import fixes
 from jobs.evalscope.failures import by_status
 from jobs.models import DatasetTarget, ModelTarget
