@@ -186,11 +186,14 @@ def _end_worker(process: subprocess.Popen[bytes]) -> None:
 
 
 async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
+    pending = set(tasks)
+    while pending:  # redis-py swallows a cancellation that comes while it connects: ask again
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=1)
     for task in tasks:
-        task.cancel()
-    for outcome in await asyncio.gather(*tasks, return_exceptions=True):
-        if isinstance(outcome, Exception):
-            log.error("a task of the bot had failed", error=repr(outcome))
+        if not task.cancelled() and task.exception() is not None:
+            log.error("a task of the bot had failed", error=repr(task.exception()))
 
 
 class _Ownership:

@@ -12,7 +12,14 @@ def set_up_logging(level: str) -> None:
     """Log `level` and above: key=value for people on a terminal, JSON for machines elsewhere."""
     number = logging.getLevelNamesMapping()[level.upper()]
     terminal = sys.stderr.isatty()
-    renderer = structlog.dev.ConsoleRenderer() if terminal else structlog.processors.JSONRenderer(ensure_ascii=False)
+    plain = (
+        structlog.dev.plain_traceback
+    )  # a rich one would print local variables, and they may hold addresses and keys
+    renderer = (
+        structlog.dev.ConsoleRenderer(exception_formatter=plain)
+        if terminal
+        else structlog.processors.JSONRenderer(ensure_ascii=False)
+    )
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

@@ -72,7 +72,8 @@ class Reporter:
         """Report until cancelled."""
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), TICK)
+                async with asyncio.timeout(TICK):
+                    await self._wake.wait()
             self._wake.clear()
             for group_id, watch in list(self._watches.items()):
                 try:

@@ -85,10 +85,11 @@ def score_table(run: Run, result: RunResult, texts: Texts) -> Table:
         others = [metric for metric in benchmark.metrics if not metric.primary]
         for metric in [m for m in benchmark.metrics if m.primary] + (others if len(others) <= FEW_METRICS else []):
             samples = samples_of(run, benchmark, metric, texts)
-            rows.append(_row(benchmark.name, texts("result.overall"), metric, metric.score, metric.interval, samples))
+            overall = _row(texts("result.overall"), metric, metric.score, metric.interval, samples)
+            rows.append((benchmark.name, *overall))
             if metric.primary and 1 < len(metric.subsets) <= FEW_SUBSETS:
                 rows += [
-                    _row(benchmark.name, subset.name, metric, subset.score, None, f"{subset.num:,}")
+                    (benchmark.name, *_row(subset.name, metric, subset.score, None, f"{subset.num:,}"))
                     for subset in metric.subsets
                 ]
     columns = ("benchmark", "subset", "metric", "score", "interval", "samples")
@@ -224,18 +225,9 @@ def samples_of(run: Run, benchmark: BenchmarkResult, metric: MetricResult, texts
     return f"{metric.num:,}"
 
 
-def _row(
-    benchmark: str, subset: str, metric: MetricResult, score: float, interval: Interval | None, samples: str
-) -> tuple[str, ...]:
+def _row(subset: str, metric: MetricResult, score: float, interval: Interval | None, samples: str) -> tuple[str, ...]:
     shown = score_text(score, metric.scale, metric.unit)
-    return (
-        benchmark,
-        subset,
-        metric.label,
-        shown,
-        interval_text(interval, metric.scale, metric.unit),
-        samples,
-    )
+    return (subset, metric.label, shown, interval_text(interval, metric.scale, metric.unit), samples)
 
 
 def _facts(result: RunResult, texts: Texts) -> Fields:

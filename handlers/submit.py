@@ -28,15 +28,18 @@ class Choice:
 async def submit(context: Context, specs: Sequence[EvalSpec], notes: Sequence[str] = ()) -> Reply:
     """Record the runs and send them to the workers; the reply is their status message."""
     incoming = context.incoming
-    return await start(context.services, incoming, context.language, incoming.text, specs, notes)
+    return await start(
+        context.services, incoming, specs, language=context.language, text=incoming.text, notes=notes
+    )
 
 
 async def start(
     services: Services,
     incoming: Incoming,
+    specs: Sequence[EvalSpec],
+    *,
     language: Language,
     text: str,
-    specs: Sequence[EvalSpec],
     notes: Sequence[str] = (),
 ) -> Reply:
     """Record a group of runs asked for by `text`, keyed by the incoming message, and send it to the workers."""
@@ -85,4 +88,4 @@ async def answer(incoming: Incoming, services: Services) -> Reply:
         return Reply(Message(text=texts("question.answered")), refused=True)
     if not option.specs:
         return Reply(Message(text=texts("question.cancelled")), refused=True)
-    return await start(services, incoming, question.language, question.text, option.specs)
+    return await start(services, incoming, option.specs, language=question.language, text=question.text)

@@ -113,7 +113,7 @@ def load_config(path: Path | None) -> Config:
         return Config.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise ConfigInvalid(file=str(path), reason=error.strerror or str(error)) from error
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigInvalid(file=str(path), reason=str(error)) from error
     except ValidationError as error:
         first = error.errors()[0]

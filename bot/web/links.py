@@ -20,11 +20,11 @@ class LinkError(Exception):
     """A link opens nothing."""
 
 
-class LinkExpired(LinkError):  # noqa: N818 - says what happened
+class LinkExpired(LinkError):
     """The link was good and is too old."""
 
 
-class LinkInvalid(LinkError):  # noqa: N818 - says what it is
+class LinkInvalid(LinkError):
     """The link was never good for this page, or was cut off on its way."""
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from bot.web.words import WORDS, Language, Problem, Words
 from handlers.cards import interval_text, score_text
@@ -30,6 +31,8 @@ STATIC: dict[str, tuple[bytes, str]] = {
 """Our own files below /static/, with their types."""
 STALE = 30.0
 """Seconds of silence after which the page says that the worker says nothing."""
+FEW = 2
+"""Metrics beside the headline that a table shows at once."""
 TERMINAL_CODES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 
 _version = hashlib.sha256(b"".join(data for data, _ in STATIC.values())).hexdigest()[:12]
@@ -38,6 +41,7 @@ _templates = Environment(
     trim_blocks=True, lstrip_blocks=True,
 )  # fmt: skip
 _templates.globals["version"] = _version
+_templates.filters["breakable"] = lambda name: Markup("<wbr>").join(map(escape, re.split(r"(?<=[\[,=_/-])", name)))
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,7 @@ class ScoreLine:
     interval: str
     samples: str
     direction: str
+    arrow: str
     kind: str
     """`primary`, `metric` or `subset`."""
 
@@ -71,6 +76,10 @@ class BenchmarkView:
     headline: ScoreLine | None
     meter: Meter | None
     lines: tuple[ScoreLine, ...]
+    """The headline's, and where there are few others theirs too."""
+    others: tuple[ScoreLine, ...]
+    """The lines of further metrics, which are folded away where there are many."""
+    other_metrics: int
     facts: tuple[tuple[str, str], ...]
 
 
@@ -239,12 +248,18 @@ def _benchmark_view(result: BenchmarkResult, words: Words) -> BenchmarkView:
         (words.tokens, tokens if used.prompt or used.completion else "–"),
         (words.latency, "–" if result.latency_mean is None else f"{result.latency_mean:.3g} s"),
     )
+    first = tuple(metric for metric in result.metrics if metric is headline)
+    rest = tuple(metric for metric in result.metrics if metric is not headline)
+    if not first or len(rest) <= FEW:
+        first, rest = first + rest, ()
     return BenchmarkView(
         name=result.name,
         benchmark=result.benchmark if result.benchmark != result.name else "",
         headline=None if headline is None else _metric_line(headline, words),
         meter=None if headline is None else _meter(headline),
-        lines=tuple(line for metric in result.metrics for line in _metric_lines(metric, words)),
+        lines=tuple(line for metric in first for line in _metric_lines(metric, words)),
+        others=tuple(line for metric in rest for line in _metric_lines(metric, words)),
+        other_metrics=len(rest),
         facts=facts,
     )
 
@@ -253,7 +268,7 @@ def _metric_lines(metric: MetricResult, words: Words) -> list[ScoreLine]:
     subsets = [
         ScoreLine(
             name=subset.name, score=score_text(subset.score, metric.scale, metric.unit), interval="",
-            samples=count(subset.num), direction="", kind="subset",
+            samples=count(subset.num), direction="", arrow="", kind="subset",
         )
         for subset in metric.subsets
     ]  # fmt: skip
@@ -261,13 +276,14 @@ def _metric_lines(metric: MetricResult, words: Words) -> list[ScoreLine]:
 
 
 def _metric_line(metric: MetricResult, words: Words) -> ScoreLine:
-    arrow = {"higher_is_better": "↑ ", "lower_is_better": "↓ ", "none": ""}[metric.direction]
+    arrow = {"higher_is_better": "↑", "lower_is_better": "↓", "none": ""}[metric.direction]
     return ScoreLine(
         name=metric.label,
         score=score_text(metric.score, metric.scale, metric.unit),
         interval=interval_text(metric.interval, metric.scale, metric.unit),
         samples=count(metric.num),
-        direction=f"{arrow}{words.directions[metric.direction]}",
+        direction=f"{arrow} {words.directions[metric.direction]}".strip(),
+        arrow=arrow,
         kind="primary" if metric.primary else "metric",
     )
 

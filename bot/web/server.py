@@ -98,21 +98,7 @@ def make_app(site: Site) -> web.Application:
     return app
 
 
-async def start_web(site: Site, host: str, port: int) -> tuple[web.AppRunner, str]:
-    """Serve until the runner is cleaned up; return it with the address on this machine (0: a free port)."""
-    runner = web.AppRunner(make_app(site), access_log=None, shutdown_timeout=5)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, host, port).start()
-    except OSError:
-        await runner.cleanup()
-        raise
-    everywhere = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104
-    local = everywhere.get(host, f"[{host}]" if ":" in host else host)
-    return runner, f"http://{local}:{runner.addresses[0][1]}"
-
-
-class _Problem(Exception):  # noqa: N818 - a page, not a mistake
+class _Problem(Exception):
     """There is nothing to see; carries which page says so."""
 
     def __init__(self, problem: Problem) -> None:

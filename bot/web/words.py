@@ -81,6 +81,8 @@ class Words:
     code: str
     log_note: str
     no_log: str
+    log_missing: str
+    more_metrics: str
     copy: str
     copied: str
     environment: str
@@ -206,6 +208,8 @@ EN = Words(
     code="Code",
     log_note="the last lines",
     no_log="The log comes here when the run ends.",
+    log_missing="There is no log of this run.",
+    more_metrics="{number} more metrics",
     copy="Copy",
     copied="Copied",
     environment="Environment",
@@ -310,6 +314,8 @@ ZH = Words(
     code="代码",
     log_note="最后部分",
     no_log="评测结束后，日志会显示在这里。",
+    log_missing="这次评测没有日志。",
+    more_metrics="另外 {number} 个指标",
     copy="复制",
     copied="已复制",
     environment="环境变量",

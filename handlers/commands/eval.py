@@ -113,8 +113,7 @@ async def _specs(args: EvalArgs, names: tuple[str, ...], context: Context) -> li
             config=config,
         )
         entry = config.models.get(name)
-        for batch in split_by_benchmark(datasets):
-            specs.append(_spec(args, model, batch, entry))
+        specs += [_spec(args, model, batch, entry) for batch in split_by_benchmark(datasets)]
     return specs
 
 

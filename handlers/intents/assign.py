@@ -32,6 +32,8 @@ def assign(
     value: JsonValue
     if name in NEVER:
         out.append(refused(name, NEVER[name]))
+    elif said.startswith(("-", "@")):
+        out.append(refused(name, "refused.value"))
     elif name == "datasets" and name in fields:
         args[name] = [found for part in said.split(",") for found in dataset_names(part, vocabulary)]
     elif name in fields:

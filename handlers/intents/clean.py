@@ -11,6 +11,9 @@ _SLACK_CHANNEL = re.compile(r"<#[A-Z0-9]{1,20}\|([^<>]{0,100})>")
 _MENTION = re.compile(r"<[@!#][^<>\s]{0,100}>|<at [^<>]{0,200}>(?:[^<>]{0,100}</at>)?|@_(?:user_\d{1,6}|all)\b")
 _OWN_NAME = re.compile(r"^\s*(?:@scopebot\b|scopebot\s*[,:])[\s,:]*", re.IGNORECASE | re.ASCII)
 _ENTITIES = (("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&"))
+_BLANKS = re.compile(r"[^\S\n]+")
+_LONGEST_WORD = 200
+_TOO_LONG = re.compile(rf"(?<![\w\-./:+*'])(?!https?:)[\w\-./:+*']{{{_LONGEST_WORD},}}", re.ASCII)
 _LINE_ENDS = re.compile("\r\n?|[\u2028\u2029\u0085\v\f]")
 
 
@@ -29,3 +32,8 @@ def clean(text: str) -> str:
 def without_ticks(text: str) -> str:
     """Return `text` without the ticks of inline code and code blocks."""
     return text.replace("`", " ").strip()
+
+
+def squeeze(text: str) -> str:
+    """Return `text` with single blanks, and without words that are too long to be the name of anything."""
+    return _BLANKS.sub(" ", _TOO_LONG.sub(" ", text))

@@ -120,7 +120,7 @@ def _flag_name(flag: str) -> str | None:
 def _value(name: str, values: list[Word]) -> JsonValue:
     """Convert as EvalScope's parser does; raises ValueError and its kind."""
     kind = FLAGS[name]
-    if any(value.expands for value in values):
+    if any(value.expands or value.text.startswith(("-", "@")) for value in values):
         raise ValueError(name)
     if kind == "switch":
         if values:

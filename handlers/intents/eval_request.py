@@ -8,6 +8,7 @@ from pydantic import JsonValue
 
 from handlers.intents.admit import refused
 from handlers.intents.assign import assign
+from handlers.intents.clean import squeeze
 from handlers.intents.flags import FLAGS as EVALSCOPE_FLAGS
 from handlers.intents.lexicon import FLAGS, STOP
 from handlers.intents.names import MARKS, Kind, Mention, mask, mentions, wanted
@@ -34,9 +35,10 @@ _LOOKS_NAMED = re.compile(r"(?=.*[\d_/\-])[A-Za-z].*|[a-z]+[A-Z].*|[A-Z]{2,}.*|.
 _NEXT = re.compile(r"\s*(?:$|[,;.?!\x01\x02]|(?:on|against|with|using|in|at|for|via)(?!\w)|[\u4e00-\u9fff])", FLAGS)
 _OTHER: dict[Kind, Kind] = {"model": "dataset", "dataset": "model"}
 
+_SUBSET_NAMES = r"(?<![\w\-])[A-Za-z][\w\-]*(?:\s*(?:,|and|、|和|与)\s*[A-Za-z][\w\-]*){0,9}"
 _SUBSET_WORD = re.compile(
-    r"(?:\bsubsets?|子集)\s*(?:[=:]|为|是)?\s*(?P<after>[A-Za-z][\w\-]*(?:\s*(?:,|and|、|和|与)\s*[A-Za-z][\w\-]*)*)"
-    r"|(?P<before>[A-Za-z][\w\-]*(?:\s*(?:,|and|、|和|与)\s*[A-Za-z][\w\-]*)*)\s*(?:\bsubsets?|(?:这个|两个)?子集)",
+    rf"(?:\bsubsets?|子集)\s*(?:[=:]|为|是)?\s*(?P<after>{_SUBSET_NAMES})"
+    rf"|(?P<before>{_SUBSET_NAMES})\s*(?:\bsubsets?|(?:这个|两个)?子集)",
     FLAGS,
 )
 _WORDS = re.compile(r"[A-Za-z][\w\-]*", FLAGS)
@@ -53,6 +55,7 @@ def read_eval(intent: Intent, text: str, vocabulary: Vocabulary) -> tuple[dict[s
     names = _names(wanted(settings.left, found))
     settings.left = mask(settings.left, found)
     read_numbers(settings)
+    settings.left = squeeze(settings.left)
     out += [refused(name, "refused.not_yet") for name in settings.unhandled]
     subsets, left = _subsets(settings.left, names["dataset"], vocabulary)
     for kind, values in _unknown(left, names).items():

@@ -8,13 +8,13 @@ from collections.abc import Callable
 from pydantic import JsonValue
 
 from handlers.intents.admit import refused, settle
-from handlers.intents.clean import without_ticks
+from handlers.intents.clean import squeeze, without_ticks
 from handlers.intents.eval_request import read_eval
 from handlers.intents.lexicon import FLAGS, RUN_REF, RUN_WORDS, STOP, TAGS
 from handlers.intents.names import Mention, mask, mentions, wanted
 from handlers.intents.numbers import NUMBER, to_int
 from handlers.intents.parsed import Parsed, Refused, Vocabulary
-from handlers.intents.phrases import FUTURE, TRAINING, Phrase, asks_for_training, choose, phrases
+from handlers.intents.phrases import DENIED, FUTURE, TRAINING, Phrase, asks_for_training, choose, phrases
 from handlers.intents.secrets import REDACTED, find_secrets, redact
 from handlers.registry import Intent, intents
 
@@ -38,11 +38,15 @@ def parse_text(text: str, vocabulary: Vocabulary) -> Parsed:
     """Return the first request of cleaned `text` with the others in `more`; intent "none" where there is none."""
     secret = bool(find_secrets(text))
     requests: list[Parsed] = []
-    for piece in _pieces(without_ticks(redact(text).replace(REDACTED, " ")), vocabulary):
+    for piece in _pieces(squeeze(without_ticks(redact(text).replace(REDACTED, " "))), vocabulary):
         request = _request(piece, vocabulary)
+        if requests and requests[0].intent == "none":
+            requests.clear()
         if request.intent != "none" or not requests:
-            requests = [request] if requests and requests[0].intent == "none" else [*requests, request]
-    first, *more = requests[:_MOST_REQUESTS]
+            requests.append(request)
+        if len(requests) == _MOST_REQUESTS:
+            break
+    first, *more = requests
     if secret and not any(entry.name == "api_key" for entry in first.refused):
         first = first.model_copy(update={"refused": (refused("api_key", "refused.api_key"), *first.refused)})
     return first.model_copy(update={"more": tuple(more)})
@@ -50,15 +54,19 @@ def parse_text(text: str, vocabulary: Vocabulary) -> Parsed:
 
 def parse_as(intent: Intent, text: str, vocabulary: Vocabulary) -> Parsed:
     """Read `text` as a request of `intent`, whatever its words say."""
+    text = squeeze(text)
     return _read(intent, text, vocabulary, mentions(text, vocabulary))
 
 
 def _pieces(text: str, vocabulary: Vocabulary) -> list[str]:
     """Cut where a new request begins; a sentence that only adds to the one before stays with it."""
+    breaks = [match.span() for match in _BREAK.finditer(text)]
+    if not breaks:
+        return [text]
     pieces: list[str] = []
     begun = False
     start = 0
-    for end, resume in [*((m.start(), m.end()) for m in _BREAK.finditer(text)), (len(text), len(text))]:
+    for end, resume in [*breaks, (len(text), len(text))]:
         piece, start = text[start : end + 1].rstrip(";\n,，"), resume
         if not piece.strip():
             continue
@@ -114,7 +122,7 @@ def _intent_of(masked: str, named: list[Phrase], found: list[Mention]) -> str | 
     if named and named[0].said in _DESCRIBE and all(phrase.weak for phrase in named):
         return "benchmarks" if "dataset" in kinds or _tags(masked) else None
     name = choose(named, concrete=bool(found) or bool(_tags(masked) and named and named[0].intent == "benchmarks"))
-    if name is None and kinds == {"model", "dataset"}:
+    if name is None and kinds == {"model", "dataset"} and not DENIED.search(masked):
         return "eval"
     return name
 

@@ -20,6 +20,7 @@ MARKS: dict[Kind, str] = {"model": "\x01", "dataset": "\x02"}
 _TOKEN = re.compile(r"[A-Za-z0-9τ](?:[\w+*'²³\-]|[./:](?=\w))*", FLAGS)
 _PATH = re.compile(r"(?<![\w:/.\-])\.{0,2}/[\w.\-]+(?:/[\w.\-]+)+", FLAGS)
 _MOCK = re.compile(r"(?<![\w\-])mock(?:[_\s-]?(?:llm|model))?(?![\w\-])|模拟模型|假模型", FLAGS)
+_LISTING = re.compile(r"\b(?:which|what|list|find|available)\b|哪些|什么|有没有|查找|列出", FLAGS)
 _UNIT = re.compile(r"\s*-?(?:random\s+|test\s+)?(?:samples?|questions?|examples?|problems?|items?|shots?|times|%|条|题|个|道|样本)", FLAGS)
 _EXPECTED = re.compile(
     r"(?:(?<![\w\-])(?:on|and|run|with|against|benchmarks?|datasets?|about|is)|[,、和与及用在跑测]|\x02|介绍一下)\s*$", FLAGS
@@ -71,7 +72,7 @@ def mentions(text: str, vocabulary: Vocabulary) -> list[Mention]:
         by_fold = {name.casefold(): name for name in names}
         for match in _registered(frozenset(names)).finditer(text):
             take("dataset" if kind == "dataset" else "model", [by_fold.get(match[0].casefold(), match[0])], *match.span())
-    for suite, pattern in SUITE_WORDS:
+    for suite, pattern in () if _LISTING.search(text) else SUITE_WORDS:
         for match in pattern.finditer(text):
             take("dataset", SUITES[suite], *match.span())
     for match in _MOCK.finditer(text):

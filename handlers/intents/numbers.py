@@ -25,13 +25,14 @@ _FRACTIONS = {
     "a fifth": 0.2, "one fifth": 0.2, "a tenth": 0.1, "one tenth": 0.1,
 }  # fmt: skip
 
-_WORD = "|".join(sorted([*_UNITS, *_TENS, *_SCALES], key=len, reverse=True))
 _SURE_WORD = "|".join(sorted({*_UNITS, *_TENS, *_SCALES} - {"a", "an", "couple"}, key=len, reverse=True))
-_DIGITS = r"(?:\d{1,3}(?:,\d{3})+|\d{1,15})(?:\.\d{1,15})?(?:\s?[十百千万]|\s?[kKwW](?!\w))?"
+_DIGITS = r"(?:\d{1,3}(?:,\d{3}){1,4}|\d{1,15})(?:\.\d{1,15})?(?:\s?[十百千万]|\s?[kKwW](?!\w))?"
 _HAN = "[零〇一二两三四五六七八九十百千万]{1,12}"
-_ENGLISH = rf"(?:(?:an?|{_SURE_WORD})(?:(?:\s+and\s+|[\s\-]+)(?:{_WORD}))*)(?!\w)"
 
-NUMBER = rf"(?:(?<![\w./])(?<!\w-){_DIGITS}|{_HAN}|(?<![\w\-])(?:{_SURE_WORD}|an?\s+(?:couple\s+of\s+)?(?:hundred|thousand|dozen))(?:(?:\s+and\s+|[\s\-]+)(?:{_SURE_WORD}))*(?!\w))"
+_FIRST = rf"(?:{_SURE_WORD}|an?\s+(?:couple\s+of\s+)?(?:hundred|thousand|dozen))"
+_ENGLISH = rf"(?<![\w\-]){_FIRST}(?:(?:\s+and\s+|[\s\-]+)(?:{_SURE_WORD})){{0,8}}(?!\w)"
+
+NUMBER = rf"(?:(?<![\w./])(?<!\w-){_DIGITS}|{_HAN}|{_ENGLISH})"
 """A pattern (no groups; use with IGNORECASE and ASCII) of one number without a sign."""
 
 FRACTION = "(?:" + "|".join(sorted(_FRACTIONS, key=len, reverse=True)) + ")"

@@ -22,6 +22,9 @@ RUNNING = frozenset({"run", "跑", "跑个", "跑一下"})
 """Verbs whose object is a benchmark and whose "on …" is a model."""
 
 _NEGATED = re.compile(r"(?:don'?t|do\s+not|never|not|stop|without|别|不要|不用|无需|先不)\s*(?:want\s+to\s+|再)?$", FLAGS)
+DENIED = re.compile(
+    r"\b(?:don'?t|do\s+not|never|stop)\s+(?:run|evaluat|eval|test|benchmark)|(?:别|不要|不用|先不)\s*再?(?:跑|测|评)", FLAGS
+)
 _NOUN = re.compile(
     r"(?:\b(?:the|this|that|last|latest|previous|my|each|every|a|an|is|was|which|what|of)(?:\s+(?:last|latest|newest|first))?\s+)$", FLAGS
 )
@@ -37,7 +40,10 @@ TRAINING = re.compile(
     r"distill?(?:ation)?|lora|sft|rlhf|merge)\b|训练|微调|精调|部署|蒸馏|量化|上线|起一?个服务|启动服务",
     FLAGS,
 )  # fmt: skip
-TRAINING_NOUN = re.compile(r"\b(?:training|fine-?\s?tuning|deployment|inference|server|servers?)\b|训练|微调|部署|服务", FLAGS)
+TRAININGDENIED = re.compile(
+    r"\b(?:don'?t|do\s+not|never|stop)\s+(?:run|evaluat|eval|test|benchmark)|(?:别|不要|不用|先不)\s*再?(?:跑|测|评)", FLAGS
+)
+_NOUN = re.compile(r"\b(?:training|fine-?\s?tuning|deployment|inference|server|servers?)\b|训练|微调|部署|服务", FLAGS)
 
 FUTURE: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("perf", re.compile(

@@ -11,6 +11,9 @@ from pydantic import JsonValue
 from handlers.intents.lexicon import FLAGS, URL
 from handlers.intents.numbers import FRACTION, NUMBER, to_number
 
+READ = "\x03"
+"""What stands for a character that has been read: no blank, so that nothing is matched across it."""
+
 _N = rf"(?P<n>{NUMBER})"
 _IS = r"\s*(?:[=:]|\bto\b|\bof\b|\bat\b|\bis\b|设置?为|设成|调到|改成|为|是|设)?\s*"
 _EN_UNIT = (
@@ -20,7 +23,7 @@ _ZH_UNIT = r"(?:条|道题?|题(?!目?集)|个?(?:样本|问题|例子|题目|�
 _END = r"(?![\w\-/]|\.\d)"
 
 _LIMIT = (
-    rf"(?:\b(?:first|top)|前)\s*{_N}\s*(?:{_EN_UNIT}|{_ZH_UNIT}|%)?",
+    rf"(?:\b(?:first|top)|前)\s*{_N}\s*(?:{_EN_UNIT}|{_ZH_UNIT})?",
     rf"{_N}[\s\-]*(?:(?!and\b|shot|tokens?\b|times\b|models?\b)[A-Za-z\x02]+\s+){{0,2}}?{_EN_UNIT}",
     rf"{_N}\s*\x02+\s*{_EN_UNIT}",
     rf"{_N}\s*(?:条|道题?|题(?!目?集)|个?(?:样本|问题|例子|题目|数据点)|份样本)",
@@ -52,7 +55,7 @@ _NUMBERS: tuple[tuple[str, str], ...] = (
     ("eval_batch_size", rf"{_N}\s*(?:at a time|at once|in parallel|(?:parallel|concurrent)(?:\s+(?:requests?|workers?))?|个?并发|路并发)"),
     ("repeats", rf"(?:\brepeats?|\brepeat(?:ed|ing)?(?:\s+(?:it|each|every|all))*(?:\s+(?:one|sample|question))?|重复|每题|每条|每个问题){_IS}(?:跑|做|测)?\s*{_N}\s*(?:times|x\b|次|遍)?"),
     ("repeats", rf"{_N}\s*(?:repeats?|repetitions?|times|次|遍|轮)(?![A-Za-z])"),
-    *(("limit", pattern) for pattern in (*_LIMIT, *_SHARE)),
+    *(("limit", pattern) for pattern in (*_SHARE, *_LIMIT)),
 )  # fmt: skip
 """Setting → a pattern whose group n is its number. In order: what an earlier one reads, a later one does not see."""
 
@@ -80,19 +83,19 @@ _CORRECTION = re.compile(
     rf"(?:make\s+(?:it|that)\s+|应该是|改成)?(?P<b>{NUMBER})(?P<unit2>\s*(?:%|{_EN_UNIT}|{_ZH_UNIT}))?",
     FLAGS,
 )
-_ALONE = re.compile(rf"(?:^|[,;\n])\s*(?:just\s+|only\s+|with\s+|只要?)?{_N}\s*(?=$|[,;.\n])", FLAGS)
+_ALONE = re.compile(rf"(?:^|[,;\n])\s*(?:just\s+|only\s+|with\s+|只要?)?{_N}\s*(?=$|[,;.\n\x03])", FLAGS)
 _TWICE = re.compile(r"\b(?P<n>twice|thrice)\b", FLAGS)
 
 _NUMBER_PATTERNS = tuple((name, re.compile(pattern, FLAGS)) for name, pattern in _NUMBERS)
 _WORD_PATTERNS = tuple((name, re.compile(pattern, FLAGS)) for name, pattern in _WORDS)
 _UNHANDLED_PATTERNS = tuple((name, re.compile(pattern, FLAGS)) for name, pattern in _UNHANDLED)
-_BLANKED = re.compile(r"[^\x01\x02]")
+_READ = re.compile(r"[^\x01\x02]")
 _HUBS = {"modelscope": "modelscope", "魔搭": "modelscope"}
 
 
 @dataclass
 class Settings:
-    """What was read, and the sentence with it blanked out."""
+    """What was read, and the sentence with it crossed out."""
 
     left: str
     args: dict[str, JsonValue] = field(default_factory=dict)
@@ -133,6 +136,7 @@ def read_numbers(settings: Settings) -> None:
     if "limit" not in settings.args:
         for match in _each(settings, _ALONE):
             _take_number(settings, at, "limit", match)
+    settings.left = settings.left.replace(READ, " ")
 
 
 def _take_number(settings: Settings, at: dict[str, int], name: str, match: re.Match[str]) -> None:
@@ -157,12 +161,12 @@ def _take_number(settings: Settings, at: dict[str, int], name: str, match: re.Ma
 
 
 def _each(settings: Settings, pattern: re.Pattern[str]) -> list[re.Match[str]]:
-    """Return all matches and blank them out; the marks of names stay."""
+    """Return all matches and cross them out; the marks of names stay."""
     found: list[re.Match[str]] = []
 
     def blank(match: re.Match[str]) -> str:
         found.append(match)
-        return _BLANKED.sub(" ", match[0])
+        return _READ.sub(READ, match[0])
 
     settings.left = pattern.sub(blank, settings.left)
     return found

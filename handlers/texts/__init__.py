@@ -26,8 +26,7 @@ class Texts:
         """Return what happened and what to do. Facts a text names and an error lacks read as "?"."""
         template = self._catalogue.get(f"error.{error.code}", self._catalogue["error.unknown"])
         facts = {name: _phrase(self._catalogue, name, value) for name, value in error.params.items()}
-        text = " ".join(template.format_map(_Lenient(facts)).split())
-        return text
+        return " ".join(template.format_map(_Lenient(facts)).split())
 
     def known(self, key: str) -> bool:
         """Tell whether there is such a text."""

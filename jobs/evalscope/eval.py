@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from jobs.catalog import Catalog
 from jobs.config import Config
-from jobs.errors import NothingScored
+from jobs.errors import NothingScored, ScopebotError
 from jobs.evalscope import fixes, preflight
 from jobs.evalscope.engine import Workplace
 from jobs.evalscope.failures import classify
@@ -37,7 +38,7 @@ class EvalEngine:
     def check(self, spec: EvalSpec, place: Workplace) -> None:
         """See `Engine.check`."""
         for dataset in spec.datasets:
-            preflight.check_dataset(dataset, self._catalog, place.config)
+            preflight.check_dataset(dataset, self._catalog, place.config, place.folder.parent)
         preflight.check_endpoint(spec.model, preflight.read_key(spec.model, place.config))
 
     def run(self, spec: EvalSpec, place: Workplace) -> None:
@@ -60,19 +61,23 @@ class EvalEngine:
             observer.enter("checking")
             self.check(spec, place)
             observer.enter("loading")
+            fixes.cut_torn_lines(place.folder)
+            key = preflight.read_key(spec.model, place.config)
+            if key is not None:
+                fixes.hide_in_logs(key)
             task = task_config(spec, place.config)
             self._reports = run_task(task | _private(spec.model, place))
             observer.enter("reporting")
         except Exception as error:
-            raise classify(error, api_url=spec.model.api_url or "") from error
+            raise _told(error, spec, place) from error
         finally:
             observer.stop()
             samples.close()
-        if isinstance(observer.last_error, MetricDataMissing):
-            raise classify(observer.last_error)
-        if not any(getattr(report, "metrics", ()) for report in self._reports.values()):
-            cause = observer.last_error
-            raise NothingScored if cause is None else classify(cause, api_url=spec.model.api_url or "")
+        cause = observer.last_error
+        if cause is not None and (observer.hopeless or isinstance(cause, MetricDataMissing)):
+            raise _told(cause, spec, place)  # what was scored before it is no score of the benchmark
+        if not any(report and report.metrics and report.execution_summary.succeeded for report in self._reports.values()):
+            raise NothingScored if cause is None else _told(cause, spec, place)
 
     def collect(self, place: Workplace) -> tuple[BenchmarkResult, ...]:
         """See `Engine.collect`."""
@@ -97,6 +102,14 @@ class EvalEngine:
         if written:
             fixes.localize_plotly(Path(written))
         return bool(written)
+
+
+def _told(error: BaseException, spec: EvalSpec, place: Workplace) -> ScopebotError:
+    """Return the error people are told of, without the key."""
+    secret = None
+    with contextlib.suppress(ScopebotError):
+        secret = preflight.read_key(spec.model, place.config)
+    return classify(error, api_url=spec.model.api_url or "", model=spec.model.model, secret=secret)
 
 
 def task_config(spec: EvalSpec, config: Config) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from jobs.errors import (
+    DatasetMissing,
     DatasetUnreachable,
     EndpointBroken,
     EndpointBusy,
@@ -24,27 +25,44 @@ from jobs.errors import (
 )
 
 DETAIL_LENGTH = 300
+HIDDEN = "[key]"
+"""Stands where a key stood in what an endpoint said."""
 
 _BY_STATUS: dict[int, type[ScopebotError]] = {
-    400: EndpointRejected, 401: EndpointDenied, 403: EndpointDenied, 404: EndpointWrongModel,
+    400: EndpointRejected, 401: EndpointDenied, 403: EndpointDenied,
     405: EndpointNotJson, 408: EndpointSilent, 422: EndpointRejected, 429: EndpointBusy,
 }  # fmt: skip
 
 
-def classify(error: BaseException, *, api_url: str = "") -> ScopebotError:
-    """Return the error that says what happened and what to do; `RunCrashed` for what is not known."""
+def classify(error: BaseException, *, api_url: str = "", model: str = "", secret: str | None = None) -> ScopebotError:
+    """Return the error that says what happened and what to do; `RunCrashed` for what is not known.
+
+    An endpoint that quotes the key it was sent does not get it into the error: `secret` is left out.
+    """
+    found = _known(error, api_url, model)
+    if secret:
+        found.params = {n: v.replace(secret, HIDDEN) if isinstance(v, str) else v for n, v in found.params.items()}
+    return found
+
+
+def _known(error: BaseException, api_url: str, model: str) -> ScopebotError:
     for link in _chain(error):
         if isinstance(link, ScopebotError):
             return link
     for link in _chain(error):
-        found = _one(link, api_url)
+        found = _one(link, api_url, model)
         if found is not None:
             return found
     return RunCrashed(detail=brief(error))
 
 
-def by_status(status: int, api_url: str, detail: str) -> ScopebotError:
+def by_status(status: int, api_url: str, detail: str, *, model: str = "", offered: str = "") -> ScopebotError:
     """Return the error of an HTTP status an endpoint answered with."""
+    if status == 404:
+        # no list of models and no word about this one: it is the path that is not there
+        if not offered and model not in detail:
+            return EndpointNotJson(url=api_url, status=status)
+        return EndpointWrongModel(url=api_url, model=model, offered=offered or "–", status=status)
     kind = _BY_STATUS.get(status, EndpointBroken if status >= 500 else EndpointRejected)
     return kind(url=api_url, status=status, detail=detail[:DETAIL_LENGTH])
 
@@ -64,11 +82,11 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         link = link.__cause__ or link.__context__
 
 
-def _one(error: BaseException, api_url: str) -> ScopebotError | None:
+def _one(error: BaseException, api_url: str, model: str) -> ScopebotError | None:
     kind, text = type(error).__name__, str(error)
     status = getattr(error, "status_code", None)
     if isinstance(status, int):
-        return by_status(status, api_url, text)
+        return by_status(status, api_url, text, model=model)
     if kind == "MetricDataMissing":
         return NltkMissing(detail=text[:DETAIL_LENGTH])
     if isinstance(error, PermissionError) and "address rule" in text:
@@ -90,5 +108,8 @@ def _one(error: BaseException, api_url: str) -> ScopebotError | None:
         return EndpointRefused(url=api_url)
     if kind == "APIResponseValidationError" or "no choices" in text.lower():
         return EndpointNotJson(url=api_url)
+    missing = re.search(r'No dataset file found for subset="([^"]*)", split="([^"]*)" in "([^"]*)"', text)
+    if missing:
+        return DatasetMissing(dataset=missing[1], path=f"{missing[3]}/{missing[1]}_{missing[2]}.jsonl")
     unknown = re.search(r"Benchmark '([^']+)' not found", text)
     return UnknownBenchmark(name=unknown[1], nearest="") if unknown else None

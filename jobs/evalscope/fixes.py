@@ -6,42 +6,86 @@ They are applied in the work-horse only, so a worker can be asked again after an
 from __future__ import annotations
 
 import importlib.util
+import logging
 import os
+import secrets
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+
+from jobs.evalscope.failures import HIDDEN
 
 VERSION = "1.14.1"
 """The EvalScope these are for."""
 
 
-def provide_nltk_data() -> bool:
-    """Make NLTK find punkt_tab without a download; tell whether it can.
+def provide_nltk_data(keep: Path) -> bool:
+    """Make NLTK load punkt_tab without a download; tell whether it can.
 
     EvalScope downloads it when it first scores with it and, where it cannot, counts BLEU as 0. The
-    llama-index-core wheel carries it.
+    llama-index-core wheel carries it; it is copied to `keep`, because NLTK refuses files with a second name and
+    that is how uv installs them.
     """
     import nltk
 
-    if _has_punkt():
+    if _punkt_loads():
         return True
     spec = importlib.util.find_spec("llama_index")
     for root in spec.submodule_search_locations or () if spec is not None else ():
-        folder = Path(root) / "core" / "_static" / "nltk_cache"
-        if folder.is_dir():
-            nltk.data.path.insert(0, str(folder))
-            os.environ["NLTK_DATA"] = os.pathsep.join(filter(None, [str(folder), os.environ.get("NLTK_DATA", "")]))
+        source = Path(root) / "core" / "_static" / "nltk_cache" / "tokenizers" / "punkt_tab"
+        if source.is_dir():
+            _copy_once(source, keep / "tokenizers" / "punkt_tab")
+            nltk.data.path.insert(0, str(keep))
+            os.environ["NLTK_DATA"] = os.pathsep.join(filter(None, [str(keep), os.environ.get("NLTK_DATA", "")]))
             break
-    return _has_punkt()
+    return _punkt_loads()
 
 
-def _has_punkt() -> bool:
+def _copy_once(source: Path, target: Path) -> None:
+    """Copy a folder, whole or not at all; another run may do the same at the same time."""
+    if target.exists():
+        return
+    draft = target.with_name(f"{target.name}.{secrets.token_hex(4)}")
+    shutil.copytree(source, draft)
+    try:
+        draft.rename(target)
+    except OSError:  # the other run was faster
+        shutil.rmtree(draft)
+
+
+def _punkt_loads() -> bool:
     import nltk
 
     try:
-        nltk.data.find("tokenizers/punkt_tab")
-    except LookupError:
+        nltk.word_tokenize("It loads.")
+    except (LookupError, OSError):
         return False
     return True
+
+
+def cut_torn_lines(folder: Path) -> None:
+    """Cut the incomplete last line that a killed attempt left in EvalScope's caches.
+
+    EvalScope appends the next sample to that line, and neither can be read at the following resume.
+    """
+    for path in [*folder.glob("predictions/**/*.jsonl"), *folder.glob("reviews/**/*.jsonl")]:
+        with path.open("rb+") as file:
+            data = file.read()
+            if data and not data.endswith(b"\n"):
+                file.truncate(data.rfind(b"\n") + 1)
+
+
+def hide_in_logs(secret: str) -> None:
+    """Keep a key out of EvalScope's log, also where an endpoint quotes it in an error."""
+
+    class Hide(logging.Filter):
+        def filter(self, record: logging.LogRecord) -> bool:
+            record.msg, record.args = record.getMessage().replace(secret, HIDDEN), ()
+            return True
+
+    from evalscope.utils.logger import get_logger
+
+    get_logger().addFilter(Hide())
 
 
 def postpone_html_report() -> Callable[[str], str]:

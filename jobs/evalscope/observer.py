@@ -60,6 +60,7 @@ class Observer:
         self._done = 0
         self._errors = 0
         self._errors_in_a_row = 0
+        self._gave_up = False
         self._known: dict[str, int] = {}
         self._finished_at: deque[float] = deque(maxlen=RATE_WINDOW)
         self.last_error: BaseException | None = None
@@ -116,12 +117,13 @@ class Observer:
         with self._lock:
             self._errors += 1
             self._errors_in_a_row += 1
+            self._gave_up = self._gave_up or self._errors_in_a_row >= ERRORS_IN_A_ROW
             self.last_error = error
 
     @property
     def hopeless(self) -> bool:
-        """Tell whether so many samples failed in a row that the rest would fail too."""
-        return self._errors_in_a_row >= ERRORS_IN_A_ROW
+        """Tell whether so many samples failed in a row that the rest would fail too; it stays so."""
+        return self._gave_up
 
     def progress(self) -> Progress:
         """Return how far the run is, with fresh running scores."""

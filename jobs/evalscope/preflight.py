@@ -15,7 +15,6 @@ from jobs.errors import (
     EndpointNotJson,
     EndpointRefused,
     EndpointSilent,
-    EndpointWrongModel,
     ExtraMissing,
     KeyMissing,
     KeyNotForHost,
@@ -74,22 +73,20 @@ def check_endpoint(model: ModelTarget, key: str | None) -> None:
             if answer.status_code == 400:  # newer models take max_completion_tokens alone
                 body["max_completion_tokens"] = body.pop("max_tokens")
                 answer = client.post(f"{base}/chat/completions", json=body)
-            if answer.status_code == 404:
-                raise EndpointWrongModel(
-                    url=model.api_url, model=model.model, offered=_offered(client, base), status=404
-                )
+            offered = _offered(client, base) if answer.status_code == 404 else ""
         except httpx.TimeoutException as error:
             raise EndpointSilent(url=model.api_url, seconds=int(ANSWER_WITHIN)) from error
         except httpx.TransportError as error:
             raise EndpointRefused(url=model.api_url) from error
     if answer.status_code >= 300:
-        raise by_status(answer.status_code, model.api_url, _message(answer.text))
+        detail = _message(answer.text)
+        raise by_status(answer.status_code, model.api_url, detail, model=model.model, offered=offered)
     if not _is_completion(answer.text):
         raise EndpointNotJson(url=model.api_url)
 
 
-def check_dataset(dataset: DatasetTarget, catalog: Catalog, config: Config) -> None:
-    """Raise for a data set that this worker cannot evaluate."""
+def check_dataset(dataset: DatasetTarget, catalog: Catalog, config: Config, shared: Path) -> None:
+    """Raise for a data set that this worker cannot evaluate; `shared` is a folder for what all runs use."""
     info = catalog.by_name.get(dataset.benchmark)
     if info is None:
         raise UnknownBenchmark(name=dataset.benchmark, nearest=", ".join(catalog.nearest(dataset.benchmark)))
@@ -100,7 +97,7 @@ def check_dataset(dataset: DatasetTarget, catalog: Catalog, config: Config) -> N
     metrics = dataset.args.get("metric_list") or list(info.metrics)
     assert isinstance(metrics, list)
     bleu = any("bleu" in json.dumps(metric).lower() for metric in metrics)
-    if (bleu or dataset.benchmark in _NEEDS_PUNKT) and not fixes.provide_nltk_data():
+    if (bleu or dataset.benchmark in _NEEDS_PUNKT) and not fixes.provide_nltk_data(shared / "nltk_data"):
         raise NltkMissing(detail="tokenizers/punkt_tab")
     if dataset.benchmark == "ifeval" and importlib.util.find_spec("langdetect") is None:
         raise ExtraMissing(install="pip install 'evalscope[ifeval]'")

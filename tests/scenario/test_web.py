@@ -15,7 +15,7 @@ from aiohttp import ClientSession
 from aiohttp.test_utils import TestClient, TestServer
 
 from bot.web.links import LIFETIME, Links
-from bot.web.server import Site, make_app, start_web
+from bot.web.server import Site, make_app
 from bot.web.words import EN, WORDS, ZH, preferred
 from jobs.artifacts import Artifacts
 from jobs.db import migrate, open_engine, transaction
@@ -224,9 +224,7 @@ class TestRunPage:
 
     async def test_scores(self, web: Web) -> None:
         run = web.start(web.add())
-        web.site.artifacts.write(
-            run.id, "logs/eval_log.log", b"x" * 70_000 + b"\n\x1b[32mall <b>done</b>\x1b[0m\n"
-        )
+        web.site.artifacts.write(run.id, "logs/eval_log.log", b"x" * 70_000 + b"\n\x1b[32mall <b>done</b>\x1b[0m\n")
         before = (await web.data(run))["version"]
         web.succeed(run)
         data = await web.data(run)
@@ -461,12 +459,6 @@ class TestOperation:
         assert 'scopebot_http_requests_total{method="GET",route="/runs/{id}",status="200"} 1.0' in text
         assert 'status="403"' in text
         assert url.partition("t=")[2] not in text
-
-    async def test_start(self, web: Web) -> None:
-        runner, url = await start_web(web.site, "127.0.0.1", 0)
-        async with ClientSession() as session, session.get(f"{url}/healthz") as answer:
-            assert answer.status == 200
-        await runner.cleanup()
 
 
 def test_shared_files_are_written_once(tmp_path: Path) -> None:

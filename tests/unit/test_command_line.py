@@ -66,7 +66,7 @@ EVAL = "evalscope eval --model qwen-plus --datasets gsm8k"
         ("evalscope eval —model qwen-plus —datasets gsm8k", BASE),
         ("evalscope eval --model “qwen-plus” --datasets ‘gsm8k’", BASE),
         (f"{EVAL} mmlu arc --limit 0.1", BASE | {"datasets": ["gsm8k", "mmlu", "arc"], "limit": 0.1}),
-        (f"{EVAL} --lim 3 --see 7 --rep 2 --eval-b 16", BASE | {"limit": 3.0, "seed": 7, "repeats": 2, "eval_batch_size": 16}),
+        (f"{EVAL} --lim 3 --see 7 --rep 2 --eval-bat 16", BASE | {"limit": 3.0, "seed": 7, "repeats": 2, "eval_batch_size": 16}),
         (f"{EVAL} --limit 3 --limit 4", BASE | {"limit": 4.0}),
         (
             f"{EVAL} --generation-config '{{\"temperature\": 0.5, \"stream\": true}}'",

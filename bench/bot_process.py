@@ -1,0 +1,118 @@
+"""The bot process: what it imports, how much memory it takes, how soon it is ready; median of 5.
+
+Bounds: no EvalScope, pandas, torch, scipy or matplotlib; openai, alembic and chat SDKs only on first use; at most
+160 MB resident; ready in at most 1.3 × the time of its own imports, on a migrated data folder with Redis up.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import psutil
+from common import ROUNDS, check, finish, report
+
+from jobs.config import Settings
+from jobs.db import migrate, open_engine
+from jobs.embedded import EmbeddedServer
+
+HEAVY = {"evalscope", "pandas", "torch", "scipy", "matplotlib", "numpy"}
+ON_FIRST_USE = {"openai", "alembic", "slack_bolt", "slack_sdk", "lark_oapi"}
+MEMORY_MB = 160.0
+READY = 1.3
+LIST_MODULES = """
+import asyncio, json, sys
+from bot.app import open_bot
+from bot.settings import BotSettings
+import bot.cli
+async def main():
+    async with open_bot(BotSettings(), workers=0) as bot:
+        print(json.dumps(sorted(name for name, module in sys.modules.items() if getattr(module, "__file__", None))))
+asyncio.run(main())
+"""
+
+
+def measure() -> int:
+    """Measure and print."""
+    with tempfile.TemporaryDirectory(prefix="scopebot-bench-") as folder:
+        environment = {name: value for name, value in os.environ.items() if name not in {"DATABASE_URL", "REDIS_URL"}}
+        environment |= {"SCOPEBOT_DATA_DIR": folder, "SCOPEBOT_PORT": str(_free_port())}
+        settings = Settings(data_dir=Path(folder))
+        engine = open_engine(settings.effective_database_url)
+        migrate(engine)
+        engine.dispose()
+        with EmbeddedServer(settings.folder):
+            return _measure(environment)
+
+
+def _measure(environment: dict[str, str]) -> int:
+    listed = subprocess.run(
+        [sys.executable, "-c", LIST_MODULES], env=environment, check=True, capture_output=True, text=True
+    ).stdout.splitlines()[-1]
+    import json
+
+    modules: list[str] = json.loads(listed)
+    packages = {name.partition(".")[0] for name in modules}
+    unwanted = sorted(packages & (HEAVY | ON_FIRST_USE))
+    print(f"{len(modules)} modules of {len(packages)} packages; unwanted: {', '.join(unwanted) or 'none'}")
+    own = [name for name in modules if name != "__main__" and not name.startswith(("__", "encodings"))]
+    imports = "import importlib\nfor name in " + repr(own) + ":\n    importlib.import_module(name)"
+    ready: list[float] = []
+    bare: list[float] = []
+    memory = 0.0
+    for number in range(ROUNDS + 1):
+        seconds, megabytes = _serve(environment)
+        begun = time.perf_counter()
+        subprocess.run([sys.executable, "-W", "ignore", "-c", imports], env=environment, check=True)
+        if number:
+            bare.append(time.perf_counter() - begun)
+            ready.append(seconds)
+            memory = max(memory, megabytes)
+    return finish([
+        not unwanted,
+        check("resident memory", memory, "MB", MEMORY_MB),
+        report("start → /readyz", ready, bare, bound=READY, bare_name="its imports"),
+    ])
+
+
+def _serve(environment: dict[str, str]) -> tuple[float, float]:
+    """Start the bot; return the seconds until it is ready, and its resident memory then, in MB."""
+    command = [sys.executable, "-m", "bot.cli", "serve", "--workers", "0"]
+    begun = time.perf_counter()
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        while not _answers(int(environment["SCOPEBOT_PORT"])):
+            if process.poll() is not None:
+                raise SystemExit("the bot ended")
+            time.sleep(0.005)
+        seconds = time.perf_counter() - begun
+        return seconds, psutil.Process(process.pid).memory_info().rss / 1e6
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _answers(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _free_port() -> int:
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+if __name__ == "__main__":
+    sys.exit(measure())

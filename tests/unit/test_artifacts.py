@@ -1,0 +1,158 @@
+"""The artifact store: files stay in their run's folder, readers never see a part, only what changed is copied."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from jobs.artifacts import Artifacts, Shipper
+
+PART = st.sampled_from(["..", ".", "", "a", "b.txt", "...", "..a", " ", "\\..\\", "%2e%2e", "é"])
+NAMES = st.lists(PART, min_size=1, max_size=6).map("/".join) | st.text(min_size=1, max_size=20)
+anywhere = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@pytest.fixture(params=["file", "memory"])
+def artifacts(request: pytest.FixtureRequest, tmp_path: Path) -> Artifacts:
+    """A local store, and one that is no file system."""
+    if request.param == "file":
+        return Artifacts(f"file://{tmp_path / 'artifacts'}")
+    return Artifacts(f"memory://{tmp_path.name}")
+
+
+def test_what_was_written_is_read(artifacts: Artifacts) -> None:
+    artifacts.write(1, "logs/eval.log", b"one\ntwo\n")
+    assert artifacts.read(1, "logs/eval.log") == b"one\ntwo\n"
+    assert artifacts.exists(1, "logs/eval.log")
+    artifacts.write(1, "logs/eval.log", b"three")
+    assert artifacts.read(1, "logs/eval.log") == b"three"
+
+
+def test_a_run_does_not_see_anothers_files(artifacts: Artifacts) -> None:
+    artifacts.write(1, "result.json", b"1")
+    assert not artifacts.exists(11, "result.json")
+    assert not artifacts.exists(2, "result.json")
+    for read in (artifacts.read, lambda run, name: artifacts.tail(run, name, 5)):
+        with pytest.raises(FileNotFoundError):
+            read(2, "result.json")
+
+
+@pytest.mark.parametrize(("size", "tail"), [(0, b""), (3, b"456"), (6, b"123456"), (99, b"123456")])
+def test_a_tail_is_the_last_bytes_and_no_more_than_there_are(artifacts: Artifacts, size: int, tail: bytes) -> None:
+    artifacts.write(1, "log", b"123456")
+    assert artifacts.tail(1, "log", size) == tail
+
+
+@pytest.mark.parametrize(
+    "name", ["../r2/result.json", "..", "a/../../x", "/etc/passwd", "//etc/passwd", "a/..", "a/b/../../../x"]
+)
+def test_a_name_that_leaves_the_runs_folder_is_refused_by_every_method(artifacts: Artifacts, name: str) -> None:
+    with pytest.raises(ValueError, match="not inside r1"):
+        artifacts.write(1, name, b"x")
+    with pytest.raises(ValueError, match="not inside r1"):
+        artifacts.read(1, name)
+    with pytest.raises(ValueError, match="not inside r1"):
+        artifacts.tail(1, name, 5)
+    with pytest.raises(ValueError, match="not inside r1"):
+        artifacts.exists(1, name)
+    with pytest.raises(ValueError, match="not inside shared"):
+        artifacts.shared(name)
+
+
+@anywhere
+@given(name=NAMES)
+def test_no_name_reaches_a_file_outside_the_runs_folder(tmp_path: Path, name: str) -> None:
+    artifacts = Artifacts(f"file://{tmp_path / 'artifacts'}")
+    try:
+        path = artifacts._path(1, name)
+    except ValueError:
+        return
+    folder = tmp_path / "artifacts" / "r1"
+    assert Path(os.path.normpath(path)).is_relative_to(folder)
+
+
+@anywhere
+@given(name=NAMES)
+def test_a_name_with_a_way_up_is_always_refused(tmp_path: Path, name: str) -> None:
+    artifacts = Artifacts(f"file://{tmp_path / 'artifacts'}")
+    if ".." in name.split("/") or name.startswith("/"):
+        with pytest.raises(ValueError, match="not inside"):
+            artifacts._path(1, name)
+
+
+def test_a_reader_sees_the_old_file_or_the_new_one_and_never_a_part(tmp_path: Path) -> None:
+    artifacts = Artifacts(f"file://{tmp_path}")
+    whole = [bytes([letter]) * 300_000 for letter in b"ab"]
+    artifacts.write(1, "result.json", whole[0])
+    over = threading.Event()
+    seen: list[bytes] = []
+
+    def read() -> None:
+        while not over.is_set():
+            seen.append(artifacts.read(1, "result.json"))
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for number in range(100):
+        artifacts.write(1, "result.json", whole[number % 2])
+    over.set()
+    reader.join()
+    assert seen
+    assert all(data in whole for data in seen)
+    assert [path.name for path in (tmp_path / "r1").iterdir()] == ["result.json"]
+
+
+def test_a_shared_file_is_kept_once_and_again_when_it_changed(artifacts: Artifacts, tmp_path: Path) -> None:
+    script = tmp_path / "plotly.js"
+    script.write_bytes(b"one")
+    artifacts.share("plotly.js", script)
+    assert artifacts.shared("plotly.js") == b"one"
+    script.write_bytes(b"other")
+    artifacts.share("plotly.js", script)
+    assert artifacts.shared("plotly.js") == b"other"
+    with pytest.raises(FileNotFoundError):
+        artifacts.shared("none.js")
+
+
+def test_a_shared_file_that_is_there_already_is_not_written_again(tmp_path: Path) -> None:
+    artifacts = Artifacts(f"file://{tmp_path / 'a'}")
+    script = tmp_path / "plotly.js"
+    script.write_bytes(b"one")
+    artifacts.share("plotly.js", script)
+    before = (tmp_path / "a/shared/plotly.js").stat().st_ino
+    artifacts.share("plotly.js", script)
+    assert (tmp_path / "a/shared/plotly.js").stat().st_ino == before
+
+
+def test_shipping_copies_what_is_new_or_changed_and_nothing_else(artifacts: Artifacts, tmp_path: Path) -> None:
+    folder = tmp_path / "work"
+    (folder / "logs").mkdir(parents=True)
+    (folder / "logs/eval.log").write_bytes(b"one")
+    (folder / "samples.db").write_bytes(b"rows")
+    shipper = Shipper(artifacts, 7, folder)
+    assert shipper.ship() == 2
+    assert artifacts.read(7, "logs/eval.log") == b"one"
+    assert shipper.ship() == 0
+    (folder / "logs/eval.log").write_bytes(b"one two")
+    assert shipper.ship() == 1
+    assert artifacts.read(7, "logs/eval.log") == b"one two"
+    assert artifacts.read(7, "samples.db") == b"rows"
+
+
+def test_shipping_leaves_links_and_half_written_files_behind(artifacts: Artifacts, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("secret")
+    folder = tmp_path / "work"
+    folder.mkdir()
+    (folder / "link").symlink_to(secret)
+    (folder / "folder-link").symlink_to(tmp_path, target_is_directory=True)
+    for name in ("samples.db-wal", "samples.db-shm", "samples.db-journal", "x.part"):
+        (folder / name).write_text("x")
+    assert Shipper(artifacts, 7, folder).ship() == 0
+    assert not artifacts.exists(7, "link")
+    assert not artifacts.exists(7, "folder-link/secret")
