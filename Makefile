@@ -42,7 +42,7 @@ check: install ## lint, format, types, and the direction of imports
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python scripts/check_docs.py
+	$(BIN)/python scripts/docs.py --check
 
 ci: check test test-slow ## all of it
 

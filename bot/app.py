@@ -8,7 +8,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +40,7 @@ log = structlog.get_logger(__name__)
 
 READ_FOR_MS = 2000
 Entries = Sequence[tuple[bytes, dict[bytes, bytes]]]
+RETRY_AFTER = 1.0
 WORKER_LEAVES_WITHIN = 60.0
 """Seconds a local worker has to finish what it is writing when the bot ends."""
 
@@ -143,7 +144,7 @@ async def open_bot(settings: BotSettings, *, workers: int) -> AsyncIterator[Bot]
         )
         if owner.owned:
             await services.submit(await asyncio.to_thread(store.runs, states=[RunState.WAITING], limit=1000))
-        tasks = [asyncio.create_task(bot.follow_events()), asyncio.create_task(bot.reporter.run())]
+        tasks = [asyncio.create_task(_keep_going(bot.follow_events)), asyncio.create_task(_keep_going(bot.reporter.run))]
         stack.push_async_callback(_cancel, tasks)
         log.info("ready", url=url)
         yield bot
@@ -183,6 +184,16 @@ def _end_worker(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+
+
+async def _keep_going(task: Callable[[], Awaitable[None]]) -> None:
+    """Run a task that should never end, again after a failure: Redis or the database may be away for a while."""
+    while True:
+        try:
+            await task()
+        except Exception:
+            log.exception("a task of the bot failed; trying again")
+            await asyncio.sleep(RETRY_AFTER)
 
 
 async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:

@@ -112,7 +112,10 @@ def _left_out(result: RunResult, texts: Texts) -> list[Part]:
 def score_text(score: float, scale: float, unit: str) -> str:
     """Return a score as people read it: 62.5 %, 0.412."""
     shown = score * scale
-    return f"{shown:.1f} %" if unit == "%" else f"{shown:.4g}{f' {unit}' if unit else ''}"
+    if unit == "%":
+        return f"{shown:.1f} %"
+    number = f"{shown:,.0f}" if abs(shown) >= 1000 else f"{shown:.4g}"
+    return f"{number} {unit}".rstrip()
 
 
 def interval_text(interval: Interval | None, scale: float, unit: str) -> str:

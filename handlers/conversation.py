@@ -62,8 +62,7 @@ def _not_understood(parsed: Parsed, texts: Texts) -> Reply:
     not_yet = next((refused for refused in parsed.refused if refused.reason == NOT_YET), None)
     if not_yet is not None:
         return Reply(Message(text=texts("none.not_yet", name=not_yet.name)), refused=True)
-    key = "none.not_me" if parsed.question == "not_me" else "none.sorry"
-    return Reply(Message(text=texts(key)), refused=True)
+    return Reply(Message(text=texts(parsed.question or "none.sorry")), refused=True)
 
 
 async def _guarded(reply: Awaitable[Reply], texts: Texts) -> Reply:

@@ -79,8 +79,8 @@ def guard_sockets(rule: AddressRule, spare: Iterable[tuple[str, int]]) -> None:
             return
         try:
             allowed = rule.allows(address[0])
-        except ValueError:  # a name, not an address: the resolver's turn comes first
-            return
+        except ValueError:  # a name: connect() would resolve it itself, past this check
+            allowed = False
         if not allowed:
             raise PermissionError(f"Scopebot's address rule refuses a connection to {address[0]}")
 

@@ -8,8 +8,18 @@ from __future__ import annotations
 
 import posixpath
 import secrets
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
+
+import structlog
+
+log = structlog.get_logger(__name__)
+
+LOGS_EVERY = 3.0
+"""Seconds between two copies of a running run's logs."""
 
 
 class Artifacts:
@@ -80,10 +90,30 @@ class Shipper:
         self._folder = folder
         self._shipped: dict[str, tuple[int, int]] = {}
 
-    def ship(self) -> int:
-        """Copy every file whose size or time changed since the last call; return how many."""
+    @contextmanager
+    def shipping_logs(self) -> Iterator[None]:
+        """Copy the logs every few seconds while the block lasts, so that people can follow them."""
+        stop = threading.Event()
+
+        def keep_shipping() -> None:
+            while not stop.wait(LOGS_EVERY):
+                try:
+                    self.ship("*.log")
+                except OSError:
+                    log.warning("logs not shipped", exc_info=True)
+
+        thread = threading.Thread(target=keep_shipping, name="logs", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
+
+    def ship(self, pattern: str = "*") -> int:
+        """Copy every file of this pattern whose size or time changed since the last call; return how many."""
         count = 0
-        for path in sorted(self._folder.rglob("*")):
+        for path in sorted(self._folder.rglob(pattern)):
             if not path.is_file() or path.is_symlink() or path.name.endswith(("-wal", "-shm", "-journal", ".part")):
                 continue
             name = path.relative_to(self._folder).as_posix()

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
+from redis.exceptions import RedisError
 
 from jobs.artifacts import Shipper
 from jobs.errors import RunCrashed, ScopebotError
 from jobs.events import Event, announce, write_progress
 from jobs.lifecycle import RunState
-from jobs.models import BenchmarkResult, Failure, Reproduce, RunResult
+from jobs.models import BenchmarkResult, Failure, Progress, Reproduce, RunResult
 from jobs.queue import JobPayload, unsign
 
 if TYPE_CHECKING:
@@ -59,7 +60,8 @@ class Attempt:
         spec = self._payload.spec
         try:
             self._workspace.guard_sockets(spec.model.network)
-            engine.run(spec, place)
+            with self._shipper.shipping_logs():
+                engine.run(spec, place)
             benchmarks = engine.collect(place)
             reproduce = engine.reproduce(spec, place)
         except ScopebotError as error:
@@ -86,14 +88,20 @@ class Attempt:
     def _place(self) -> Workplace:
         from jobs.evalscope.engine import Workplace
 
-        run_id, redis = self._payload.run_id, self._workspace.redis
         return Workplace(
-            run_id=run_id,
+            run_id=self._payload.run_id,
             attempt=self._payload.attempt,
             folder=self._folder,
             config=self._workspace.settings.config,
-            tell=lambda progress: write_progress(redis, run_id, progress),
+            tell=self._tell,
         )
+
+    def _tell(self, progress: Progress) -> None:
+        """Write the run's progress; Redis may be away for a while, and the next one says it all."""
+        try:
+            write_progress(self._workspace.redis, self._payload.run_id, progress)
+        except RedisError:
+            log.warning("progress not written", exc_info=True)
 
     def _succeed(self, benchmarks: tuple[BenchmarkResult, ...], reproduce: Reproduce) -> None:
         result = self._result(RunState.SUCCEEDED, benchmarks=benchmarks, reproduce=reproduce)

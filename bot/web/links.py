@@ -7,10 +7,12 @@ carries a token that opens the report and nothing else.
 from __future__ import annotations
 
 import hashlib
+import time
 
 from itsdangerous import BadData, SignatureExpired, URLSafeTimedSerializer
 
-LIFETIME = 30 * 24 * 3600
+DAY = 24 * 3600
+LIFETIME = 30 * DAY
 """Seconds a link opens its page."""
 
 _PAGE, _REPORT = "page", "report"
@@ -35,6 +37,8 @@ class Links:
         self.public_url = public_url
         """Where people reach the bot; set again once the web server knows its own port."""
         signing = {"digest_method": hashlib.sha256, "key_derivation": "hmac"}
+        self._tokens: dict[tuple[int, str], str] = {}
+        self._day = 0
         self._serializer = URLSafeTimedSerializer(secret_key, salt="scopebot link", signer_kwargs=signing)
 
     @property
@@ -62,5 +66,10 @@ class Links:
             raise LinkInvalid
 
     def _token(self, run_id: int, page: str) -> str:
-        token = self._serializer.dumps([run_id, page])
-        return token if isinstance(token, str) else token.decode()
+        """Return the day's token: a message that says the same has the same link."""
+        if self._day != (today := int(time.time()) // DAY):
+            self._day, self._tokens = today, {}
+        if (run_id, page) not in self._tokens:
+            token = self._serializer.dumps([run_id, page])
+            self._tokens[run_id, page] = token if isinstance(token, str) else token.decode()
+        return self._tokens[run_id, page]

@@ -41,7 +41,7 @@ async def handle(args: EvalArgs, context: Context) -> Reply:
     texts, config = context.texts, context.services.config
     serious = [refused for refused in context.parsed.refused if refused.reason != HARMLESS]
     if serious:  # running something else than what was asked for would be worse than not running
-        lines = [texts(r.reason, name=r.name) for r in serious if texts.known(r.reason)]
+        lines = [texts(refused.reason, name=refused.name) for refused in serious]
         return Reply(Message(text=" ".join(dict.fromkeys(lines))), refused=True)
     names = args.models or ((args.model,) if args.model else ())
     if not names and config.defaults.model is not None:
@@ -51,9 +51,9 @@ async def handle(args: EvalArgs, context: Context) -> Reply:
     if not names:
         registered = ", ".join(config.models)
         key = "ask.which_model" if registered else "ask.which_model.none"
-        return Reply(Message(text=texts(key, models=registered)), refused=True)
+        return Reply(Message(text=texts(key, models=registered)), waits=True)
     if not args.datasets:
-        return Reply(Message(text=texts("ask.which_datasets")), refused=True)
+        return Reply(Message(text=texts("ask.which_datasets")), waits=True)
     specs = await _specs(args, names, context)
     notes = _notes(args, context)
     surprised = surprise(specs) if context.parsed.by != "command_line" else None

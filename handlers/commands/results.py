@@ -78,8 +78,19 @@ INTENT = Intent(
     handle=handle,
     slash=("/results", "/结果"),
     words=Words(
-        en=("results", "result", "scores", "show scores", "score of", "report", "how did"),
-        zh=("结果", "成绩", "分数", "得分", "报告"),
+        en=(
+            "results",
+            "result",
+            "scores",
+            "show scores",
+            "score of",
+            "report",
+            "how did",
+            "what did",
+            "what score",
+            "which score",
+        ),
+        zh=("结果", "成绩", "分数", "得分", "多少分", "报告"),
     ),
     positional=("run",),
     examples={

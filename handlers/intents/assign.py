@@ -21,13 +21,13 @@ _TEXT = frozenset({"model", "models", "api_url", "api_key_name", "query", "name"
 
 def assign(
     intent: Intent,
-    name: str,
-    said: str,
+    pair: tuple[str, str],
     args: dict[str, JsonValue],
     out: list[Refused],
     vocabulary: Vocabulary,
 ) -> None:
     """Take one `key=value`: a field, a setting of the generation, or one of the data sets' arguments."""
+    name, said = pair
     fields = intent.args.model_fields
     value: JsonValue
     if name in NEVER:
@@ -99,5 +99,3 @@ def _first_valid(model: type[BaseModel], name: str, candidates: list[JsonValue])
         if value is not None:
             return value
     return None
-
-

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-_QUOTES = str.maketrans("“”„‟«»‘’‚‛′″「」『』", "\"\"\"\"\"\"'''''\"\"\"\"\"")
+_QUOTES = str.maketrans("“”„‟«»‘’‚‛′″「」『』", '""""""\'\'\'\'\'"""""')
 _SLACK_LINK = re.compile(r"<((?:https?|mailto):[^<>|\s]{1,2000})(?:\|[^<>]{0,2000})?>")
 _SLACK_CHANNEL = re.compile(r"<#[A-Z0-9]{1,20}\|([^<>]{0,100})>")
 _MENTION = re.compile(r"<[@!#][^<>\s]{0,100}>|<at [^<>]{0,200}>(?:[^<>]{0,100}</at>)?|@_(?:user_\d{1,6}|all)\b")

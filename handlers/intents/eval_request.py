@@ -16,19 +16,27 @@ from handlers.intents.parsed import Refused, Vocabulary
 from handlers.intents.phrases import RUNNING, phrases
 from handlers.intents.settings import Settings, read_numbers, read_words
 from handlers.registry import Intent
-from jobs.catalog import plain
+from jobs.catalog import BenchmarkInfo, plain
 from jobs.models import GenerationSettings
 
-_PAIR = re.compile(r"(?<![\w/?&.\-])([a-z][a-z_\-]{2,40})\s?=\s?(\"[^\"]{0,500}\"|'[^']{0,500}'|[^\s,;\"']{1,500})", FLAGS)
+_PAIR = re.compile(
+    r"(?<![\w/?&.\-])([a-z][a-z_\-]{2,40})\s?=\s?(\"[^\"]{0,500}\"|'[^']{0,500}'|[^\s,;\"']{1,500})", FLAGS
+)
 _NAME = r"[A-Za-z][\w.+\-]*(?:[/:][\w.+\-]+){0,3}"
 _ITEM = rf"(?:\x01+|\x02+|{_NAME})"
 _AND = r"\s*(?:,\s*(?:and\s+)?|(?<!\w)and(?!\w)|&|\+|、|和|与|及|以及)\s*"
 _FILL = (
-    r"(?:(?:the|a|an|my|our|your|this|that|new|latest|fine-?\s?tuned|trained|deployed|models?|benchmarks?|datasets?|called|named|both|"
-    r"following|local|own|checkpoint|endpoint|suite)\s+|(?:一下|下|个|我们?的?|微调[后过]?的|训练好?的|模型|数据集|基准|这个)\s*){0,6}"
+    r"(?:(?:the|a|an|my|our|your|this|that|new|latest|fine-?\s?tuned|trained|deployed|models?|benchmarks?|datasets?|"
+    r"called|named|both|following|local|own|checkpoint|endpoint|suite)\s+|"
+    r"(?:一下|下|个|我们?的?|微调[后过]?的|训练好?的|模型|数据集|基准|这个)\s*){0,6}"
 )
 _LIST = rf"(?P<list>{_ITEM}(?:{_AND}{_FILL}{_ITEM}){{0,40}})"
-_SLOT = re.compile(rf"(?:(?<![\w\-])(?P<en>on|against|over|with|using)\s+|(?P<zh>在|用|使用|拿)\s*){_FILL}{_LIST}", FLAGS)
+_SLOT = re.compile(rf"(?:(?<![\w\-])(?P<en>on|against|over|with|using)\s+|(?:在|用|使用|拿)\s*){_FILL}{_LIST}", FLAGS)
+_LABEL = re.compile(
+    rf"(?:(?P<model>(?<!\w)models?(?!\w)|模型)|(?P<dataset>(?<!\w)(?:datasets?|benchmarks?)(?!\w)|数据集|基准))"
+    rf"\s*(?:[:=]|called|named|叫|名为|是|为)?\s*{_LIST}",
+    FLAGS,
+)
 _OBJECT = re.compile(rf"\s*(?P<fill>{_FILL}){_LIST}", FLAGS)
 _ONE = re.compile(_ITEM, FLAGS)
 _LOOKS_NAMED = re.compile(r"(?=.*[\d_/\-])[A-Za-z].*|[a-z]+[A-Z].*|[A-Z]{2,}.*|.*(?:bench|eval)", re.DOTALL)
@@ -73,7 +81,7 @@ def _take_pair(
     if name in {"subset", "subset_list"}:
         return f" subset {said} "
     if name in intent.args.model_fields or name in GenerationSettings.model_fields or name in EVALSCOPE_FLAGS:
-        assign(intent, name, said, args, out, vocabulary)
+        assign(intent, (name, said), args, out, vocabulary)
         return " , "
     return match[0]
 
@@ -93,11 +101,18 @@ def _unknown(left: str, names: dict[Kind, list[str]]) -> dict[Kind, list[str]]:
     if verb is not None and (match := _OBJECT.match(left, verb.end)):
         lists.insert(0, (match, role))
     found: dict[Kind, list[str]] = {"model": [], "dataset": []}
+    for match in _LABEL.finditer(left):
+        labelled: Kind = "model" if match["model"] else "dataset"
+        found[labelled] += _unknown_items(left, match, given=bool(names[labelled]))
     for match, default in lists:
         kind = _kind(match["list"], default, {kind: names[kind] + found[kind] for kind in names})
         if kind is not None:
             found[kind] += _unknown_items(left, match, given=bool(names[kind]))
-    return found
+    taken = set(found["model"]) & set(found["dataset"])
+    return {
+        "model": list(dict.fromkeys(found["model"])),
+        "dataset": [value for value in dict.fromkeys(found["dataset"]) if value not in taken],
+    }
 
 
 def _kind(listed: str, default: Kind, named: dict[Kind, list[str]]) -> Kind | None:
@@ -111,13 +126,16 @@ def _kind(listed: str, default: Kind, named: dict[Kind, list[str]]) -> Kind | No
 
 
 def _unknown_items(left: str, match: re.Match[str], *, given: bool) -> list[str]:
+    """Return the unknown words of a list that can be names; `given`: one of the kind is known already."""
     words = []
+    vague = match.groupdict().get("en") in {"with", "using", "over"}
     for item in _ONE.finditer(left, match.start("list"), match.end("list")):
         word = item[0].rstrip(".:-+")
         if item[0][0] in MARKS.values() or word.lower() in STOP:
             continue
-        alone = _NEXT.match(left, item.end()) is not None and not (given and item.start() == match.start("list"))
-        if _LOOKS_NAMED.fullmatch(word) or (alone and len(word) > 1 and match.groupdict().get("en") not in {"with", "using"}):
+        first = item.start() == match.start("list")
+        alone = _NEXT.match(left, item.end()) is not None and not (given and first) and not vague
+        if _LOOKS_NAMED.fullmatch(word) or (alone and len(word) > 1):
             words.append(word)
     return words
 
@@ -129,7 +147,7 @@ def _subsets(left: str, datasets: list[str], vocabulary: Vocabulary) -> tuple[di
     spans = []
     for name in datasets:
         info = vocabulary.catalog.by_name.get(name)
-        known = {plain(subset): subset for subset in info.subsets} if info is not None else {}
+        known = {} if info is None else _subset_spellings(info)
         for start, end, subset in _known_subsets(left, known, near=bool(said)):
             table.setdefault(name, [])
             table[name] += [] if subset in table[name] else [subset]
@@ -146,6 +164,12 @@ def _subsets(left: str, datasets: list[str], vocabulary: Vocabulary) -> tuple[di
     for start, end in spans:
         chars[start:end] = " " * (end - start)
     return table, "".join(chars)
+
+
+def _subset_spellings(info: BenchmarkInfo) -> dict[str, str]:
+    """Map how a subset is written to its name; ARC-Challenge of arc is also just "challenge"."""
+    short = {plain(subset).removeprefix(plain(info.name)): subset for subset in info.subsets}
+    return {said: subset for said, subset in short.items() if said} | {plain(subset): subset for subset in info.subsets}
 
 
 def _known_subsets(left: str, known: dict[str, str], *, near: bool) -> list[tuple[int, int, str]]:

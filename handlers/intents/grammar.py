@@ -13,25 +13,54 @@ from handlers.intents.eval_request import read_eval
 from handlers.intents.lexicon import FLAGS, RUN_REF, RUN_WORDS, STOP, TAGS
 from handlers.intents.names import Mention, mask, mentions, wanted
 from handlers.intents.numbers import NUMBER, to_int
-from handlers.intents.parsed import Parsed, Refused, Vocabulary
-from handlers.intents.phrases import DENIED, FUTURE, TRAINING, Phrase, asks_for_training, choose, phrases
+from handlers.intents.parsed import Parsed, Vocabulary
+from handlers.intents.phrases import (
+    CASUAL,
+    DENIED,
+    DESCRIBE,
+    FUTURE,
+    TRAINING,
+    Phrase,
+    asks_for_training,
+    choose,
+    phrases,
+)
 from handlers.intents.secrets import REDACTED, find_secrets, redact
 from handlers.registry import Intent, intents
 
 _MOST_REQUESTS = 10
 _BREAK = re.compile(
-    r"[;\n]+|[.?!](?=\s)|[。？！]|,?\s*\b(?:and\s+)?(?:then|afterwards|after\s+that)\b|[,,]?\s*(?:然后|接着|之后再?|随后|最后)", FLAGS
+    r"[;\n]+|[.?!](?=\s)|[。？！]|,?\s*\b(?:and\s+)?(?:then|afterwards|after\s+that)\b|"
+    r",?\s*(?:然后|接着|之后再?|随后|最后)",
+    FLAGS,
 )
 _LAST = re.compile(
-    rf"(?:\b(?:last|latest|newest|(?:most\s+)?recent|past|previous)|最近|最新|上|过去|前)的?\s*(?P<n>{NUMBER})(?!\s*(?:天|days?|周|weeks?|%))"
-    rf"|(?P<m>{NUMBER})\s*(?:most\s+recent|latest|last|newest)|(?P<one>\b(?:last|latest|newest|most\s+recent)\s+(?:result|run|score|report|one|eval\w*)\b"
+    rf"(?:\b(?:last|latest|newest|(?:most\s+)?recent|past|previous)|最近|最新|上|过去|前)的?\s*(?P<n>{NUMBER})"
+    r"(?!\s*(?:天|days?|周|weeks?|%))"
+    rf"|(?P<m>{NUMBER})\s*(?:most\s+recent|latest|last|newest)"
+    r"|(?P<one>\b(?:last|latest|newest|most\s+recent)\s+(?:result|run|score|report|one|eval\w*)\b"
     r"|(?:最近|最新|上)的?一?次|最新的?(?:结果|成绩|得分|分数))",
     FLAGS,
 )
-_ABOUT = re.compile(r"\b(?:about|for|on|with|of|test(?:ing|s)?|cover(?:ing)?|measur(?:e|ing)|evaluat(?:e|ing)|like)\s+(?P<q>[^?.!,]{2,80})", FLAGS)
-_DESCRIBE = frozenset({"what is", "tell me about", "describe", "介绍一下", "是什么"})
-_LOOKING = re.compile(r"(?:how(?:'s| is| are)|show(?: me)?|check|look at|see|and|what about|怎么样|如何|查看|看看|看一下|看|咋样|[\s?.!,的了]|了吗)+", FLAGS)
+_ABOUT = re.compile(
+    r"\b(?:about|for|on|with|of|test(?:ing|s)?|cover(?:ing)?|measur(?:e|ing)|evaluat(?:e|ing)|like)\s+"
+    r"(?P<q>[^?.!,]{2,80})",
+    FLAGS,
+)
+_QUERY_WORD = re.compile(r"[A-Za-z][\w\-]*|[\u4e00-\u9fff]{2,}", FLAGS)
+_QUERY_EDGE = re.compile(r"^(?:有关|关于|的|测|考|哪些|有)+|(?:的|有哪些|吗|呢|相关)+$", FLAGS)
+_HELP_ABOUT = re.compile(r"\b(?:help|usage)\s+(?:on|with|about|for|of)?\s*(?P<w>[a-z_]{3,30})\s*\??$", FLAGS)
+_LOOKING = re.compile(
+    r"(?:how(?:'s| is| are)|is|did|done|yet|finish(?:ed)?|going|complete|show(?: me)?|check|look at|see|and|what about|"
+    r"怎么样|如何|查看|看看|看一下|看|咋样|[\s?.!,的了]|了吗)+",
+    FLAGS,
+)
 _COMPARE = re.compile(r"\bcompar(?:e|ison)\b|对比|比较", FLAGS)
+_COUNT = re.compile(r"\d|百|十|half|一半", FLAGS)
+_ATTEMPT = re.compile(r"\b(?:run|test|score|benchmark|measure)\s+(?:\S+\s+){1,5}?(?:on|against)\s+\S", FLAGS)
+_NAMED = re.compile(
+    r"(?<![\w\-./])(?=[\w.\-/]*[a-z])[\w.]+[\d_\-/][\w./\-]*|\b(?:model|dataset)\b|\w(?:bench|eval)\b", FLAGS
+)
 
 
 def parse_text(text: str, vocabulary: Vocabulary) -> Parsed:
@@ -67,7 +96,7 @@ def _pieces(text: str, vocabulary: Vocabulary) -> list[str]:
     begun = False
     start = 0
     for end, resume in [*breaks, (len(text), len(text))]:
-        piece, start = text[start : end + 1].rstrip(";\n,，"), resume
+        piece, start = text[start : end + (text[end : end + 1] in set("?？!！"))].rstrip(" ,"), resume
         if not piece.strip():
             continue
         opens = _opens_request(piece, vocabulary)
@@ -80,15 +109,15 @@ def _pieces(text: str, vocabulary: Vocabulary) -> list[str]:
 
 
 def _opens_request(piece: str, vocabulary: Vocabulary) -> bool:
+    """Tell whether a piece is a request by itself, and not "100 samples please" or "thanks"."""
     found = mentions(piece, vocabulary)
     masked = mask(piece, found)
     named = phrases(masked)
-    concrete = bool(found)
-    return any(not phrase.weak for phrase in named) and (choose(named, concrete=concrete) is not None) or (
-        {mention.kind for mention in found} == {"model", "dataset"}
-        or bool(TRAINING.match(masked.strip()))
-        or (bool(found) and any(phrase.said in _DESCRIBE for phrase in named))
-    )
+    if any(not phrase.weak for phrase in named) and choose(named, concrete=bool(found)) is not None:
+        return True
+    if TRAINING.match(masked.strip()) or {mention.kind for mention in found} == {"model", "dataset"}:
+        return True
+    return bool(found) and any(phrase.said in DESCRIBE for phrase in named)
 
 
 def _request(text: str, vocabulary: Vocabulary) -> Parsed:
@@ -118,36 +147,41 @@ def _intent_of(masked: str, named: list[Phrase], found: list[Mention]) -> str | 
     if run and not named:
         return "status" if _LOOKING.fullmatch(RUN_WORDS.sub(" ", RUN_REF.sub(" ", masked)) + " ") else None
     if _COMPARE.search(masked) and not any(phrase.intent == "eval" for phrase in named):
-        return "eval" if kinds == {"model", "dataset"} and re.search(r"\d|百|十|half|一半", masked) else None
-    if named and named[0].said in _DESCRIBE and all(phrase.weak for phrase in named):
+        return "eval" if kinds == {"model", "dataset"} and _COUNT.search(masked) else None
+    if kinds == {"model", "dataset"} and named and all(phrase.weak and phrase.said not in DESCRIBE for phrase in named):
+        return None if DENIED.search(masked) else "eval"
+    if any(phrase.said in DESCRIBE for phrase in named) and _only_describes(named, kinds):
         return "benchmarks" if "dataset" in kinds or _tags(masked) else None
-    name = choose(named, concrete=bool(found) or bool(_tags(masked) and named and named[0].intent == "benchmarks"))
+    concrete = bool(found) or bool(_ATTEMPT.search(masked) and _NAMED.search(masked))
+    name = choose(named, concrete=concrete)
     if name is None and kinds == {"model", "dataset"} and not DENIED.search(masked):
         return "eval"
     return name
 
 
+def _only_describes(named: list[Phrase], kinds: set[str]) -> bool:
+    """Tell "what does gsm8k measure?" from "evaluate qwen-plus and tell me about the results"."""
+    return all(phrase.weak or (phrase.said in CASUAL and "model" not in kinds) for phrase in named)
+
+
 def _read(intent: Intent, text: str, vocabulary: Vocabulary, found: list[Mention]) -> Parsed:
-    reader = _READERS.get(intent.name, _read_run)
-    args, out = reader(intent, text, vocabulary, found)
-    return settle(intent, args, out)
+    if intent.name == "eval":
+        return settle(intent, *read_eval(intent, text, vocabulary))
+    return settle(intent, _READERS.get(intent.name, _read_run)(text, found))
 
 
-Reading = tuple[dict[str, JsonValue], list[Refused]]
-
-
-def _read_run(intent: Intent, text: str, vocabulary: Vocabulary, found: list[Mention]) -> Reading:
+def _read_run(text: str, found: list[Mention]) -> dict[str, JsonValue]:
     """status, logs: a run."""
     run = _run_of(mask(text, found))
-    return ({"run": run} if run else {}), []
+    return {"run": run} if run else {}
 
 
-def _read_results(intent: Intent, text: str, vocabulary: Vocabulary, found: list[Mention]) -> Reading:
+def _read_results(text: str, found: list[Mention]) -> dict[str, JsonValue]:
     """results: a run, or a model, benchmarks and how many."""
-    args: dict[str, JsonValue] = {}
     masked = mask(text, found)
     if run := _run_of(masked):
-        return {"run": run}, []
+        return {"run": run}
+    args: dict[str, JsonValue] = {}
     kept = wanted(text, found)
     models = [value for mention in kept if mention.kind == "model" for value in mention.values]
     datasets = [value for mention in kept if mention.kind == "dataset" for value in mention.values]
@@ -159,43 +193,38 @@ def _read_results(intent: Intent, text: str, vocabulary: Vocabulary, found: list
         count = 1 if match["one"] else to_int(match["n"] or match["m"])
         if count is not None:
             args["last"] = count
-    return args, []
+    return args
 
 
-def _read_benchmarks(intent: Intent, text: str, vocabulary: Vocabulary, found: list[Mention]) -> Reading:
+def _read_benchmarks(text: str, found: list[Mention]) -> dict[str, JsonValue]:
     """benchmarks: the name of one, or tags, or words to look for."""
-    masked = mask(text, [mention for mention in found if len(mention.values) == 1])
-    names = [mention.values[0] for mention in found if mention.kind == "dataset" and len(mention.values) == 1]
+    single = [mention for mention in found if len(mention.values) == 1]
+    names = [mention.values[0] for mention in single if mention.kind == "dataset"]
     if names:
-        return {"name": names[0]}, []
+        return {"name": names[0]}
+    masked = mask(text, single)
     if tags := _tags(masked):
-        return {"tags": list(tags)}, []
-    rest = masked
-    for phrase in reversed(phrases(masked)):
+        return {"tags": list(tags)}
+    for phrase in phrases(masked):
         if phrase.intent == "benchmarks":
-            rest = rest[: phrase.start] + " " + rest[phrase.end :]
-    about = _ABOUT.search(rest)
-    words = [word for word in re.findall(r"[A-Za-z][\w\-]*|[\u4e00-\u9fff]{2,}", about["q"] if about else rest, re.ASCII)]
+            masked = f"{masked[: phrase.start]}{' ' * (phrase.end - phrase.start)}{masked[phrase.end :]}"
+    about = _ABOUT.search(masked)
+    words = _QUERY_WORD.findall(about["q"] if about else masked)
     said = " ".join(word for word in words if word.lower() not in STOP)
-    said = re.sub(r"^(?:有关|关于|的|测|考|哪些|有)+|(?:的|有哪些|吗|呢|相关)+$", "", said).strip()
-    return ({"query": said} if said and (about or said.isascii() or len(said) <= 12) else {}), []
+    said = _QUERY_EDGE.sub("", said).strip()
+    return {"query": said} if said and (about or said.isascii() or len(said) <= 12) else {}
 
 
-def _read_help(intent: Intent, text: str, vocabulary: Vocabulary, found: list[Mention]) -> Reading:
+def _read_help(text: str, found: list[Mention]) -> dict[str, JsonValue]:
     """help: about an intent that is named beside it."""
     named = [phrase.intent for phrase in phrases(mask(text, found)) if phrase.intent != "help"]
-    about = re.search(r"\b(?:help|usage)\s+(?:on|with|about|for|of)?\s*(?P<w>[a-z_]{3,30})\s*\??$", text, FLAGS)
     if named:
-        return {"about": named[0]}, []
-    return ({"about": about["w"].lower()} if about and about["w"].lower() not in STOP else {}), []
+        return {"about": named[0]}
+    about = _HELP_ABOUT.search(text)
+    return {"about": about["w"].lower()} if about and about["w"].lower() not in STOP else {}
 
 
-def _read_eval(intent: Intent, text: str, vocabulary: Vocabulary, found: list[Mention]) -> Reading:
-    return read_eval(intent, text, vocabulary)
-
-
-_READERS: dict[str, Callable[[Intent, str, Vocabulary, list[Mention]], Reading]] = {
-    "eval": _read_eval,
+_READERS: dict[str, Callable[[str, list[Mention]], dict[str, JsonValue]]] = {
     "results": _read_results,
     "benchmarks": _read_benchmarks,
     "help": _read_help,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -21,9 +21,13 @@ _TOKEN = re.compile(r"[A-Za-z0-9τ](?:[\w+*'²³\-]|[./:](?=\w))*", FLAGS)
 _PATH = re.compile(r"(?<![\w:/.\-])\.{0,2}/[\w.\-]+(?:/[\w.\-]+)+", FLAGS)
 _MOCK = re.compile(r"(?<![\w\-])mock(?:[_\s-]?(?:llm|model))?(?![\w\-])|模拟模型|假模型", FLAGS)
 _LISTING = re.compile(r"\b(?:which|what|list|find|available)\b|哪些|什么|有没有|查找|列出", FLAGS)
-_UNIT = re.compile(r"\s*-?(?:random\s+|test\s+)?(?:samples?|questions?|examples?|problems?|items?|shots?|times|%|条|题|个|道|样本)", FLAGS)
+_UNIT = re.compile(
+    r"\s*-?(?:random\s+|test\s+)?(?:samples?|questions?|examples?|problems?|items?|shots?|times|%|条|题|个|道|样本)",
+    FLAGS,
+)
 _EXPECTED = re.compile(
-    r"(?:(?<![\w\-])(?:on|and|run|with|against|benchmarks?|datasets?|about|is)|[,、和与及用在跑测]|\x02|介绍一下)\s*$", FLAGS
+    r"(?:(?<![\w\-])(?:on|and|run|with|against|benchmarks?|datasets?|about|is)|[,、和与及用在跑测]|\x02|介绍一下)\s*$",
+    FLAGS,
 )
 _NOT = re.compile(
     r"(?:(?<![\w\-])(?:not|no|without|except(?:\s+for)?|excluding|exclude|skip|skipping|minus|instead\s+of|rather\s+than|"
@@ -68,17 +72,8 @@ def mentions(text: str, vocabulary: Vocabulary) -> list[Mention]:
 
     for match in URL.finditer(text):
         taken[match.start() : match.end()] = b"\1" * len(match[0])
-    for kind, names in (("dataset", vocabulary.datasets), ("model", vocabulary.models)):
-        by_fold = {name.casefold(): name for name in names}
-        for match in _registered(frozenset(names)).finditer(text):
-            take("dataset" if kind == "dataset" else "model", [by_fold.get(match[0].casefold(), match[0])], *match.span())
-    for suite, pattern in () if _LISTING.search(text) else SUITE_WORDS:
-        for match in pattern.finditer(text):
-            take("dataset", SUITES[suite], *match.span())
-    for match in _MOCK.finditer(text):
-        take("model", ["mock_llm"], *match.span())
-    for match in _PATH.finditer(text):
-        take("model", [match[0]], *match.span())
+    for kind, values, match in _by_pattern(text, vocabulary):
+        take(kind, values, *match.span())
     tokens = [match.span() for match in _TOKEN.finditer(text)]
     place = 0
     while place < len(tokens):
@@ -90,6 +85,26 @@ def mentions(text: str, vocabulary: Vocabulary) -> list[Mention]:
                 take("model", [word], start, start + len(word))
         place += max(width, 1)
     return sorted(found, key=lambda mention: mention.start)
+
+
+def _by_pattern(text: str, vocabulary: Vocabulary) -> Iterator[tuple[Kind, tuple[str, ...], re.Match[str]]]:
+    """Find registered names, suites, the mock model and checkpoints' paths."""
+    registered: tuple[tuple[Kind, frozenset[str]], ...] = (
+        ("dataset", vocabulary.datasets),
+        ("model", vocabulary.models),
+    )
+    for kind, names in registered:
+        spelt = {name.casefold(): name for name in names}
+        for match in _registered(names).finditer(text):
+            yield kind, (spelt.get(match[0].casefold(), match[0]),), match
+    if not _LISTING.search(text):
+        for suite, pattern in SUITE_WORDS:
+            for match in pattern.finditer(text):
+                yield "dataset", SUITES[suite], match
+    for match in _MOCK.finditer(text):
+        yield "model", ("mock_llm",), match
+    for match in _PATH.finditer(text):
+        yield "model", (match[0],), match
 
 
 def wanted(text: str, found: list[Mention]) -> list[Mention]:
@@ -140,7 +155,21 @@ def _take_benchmark(
         if name is not None and (name not in ORDINARY or said.isupper() or _EXPECTED.search(text[:start][-24:])):
             take("dataset", [name], start, end)
             return width
+    start, end = tokens[0]
+    if head := _head(text[start:end], vocabulary):
+        take("dataset", [head[1]], start, start + len(head[0]))
+        return 1
     return 0
+
+
+def _head(token: str, vocabulary: Vocabulary) -> tuple[str, str] | None:
+    """Split mmlu:anatomy and ARC-Challenge, a benchmark and its subset; return the first part and its name."""
+    for sign in ":-/":
+        said, _, rest = token.partition(sign)
+        info = vocabulary.catalog.find(said) if rest else None
+        if info is not None and (sign == ":" or any(plain(subset).endswith(plain(rest)) for subset in info.subsets)):
+            return said, info.name
+    return None
 
 
 def _joined(text: str, tokens: list[tuple[int, int]]) -> int:
@@ -153,15 +182,14 @@ def _joined(text: str, tokens: list[tuple[int, int]]) -> int:
 
 @functools.cache
 def _fixed_spellings() -> dict[str, str]:
-    return {plain(name): name for members in SUITES.values() for name in members} | ALIASES
+    return {plain(name): name for members in SUITES.values() for name in members} | dict(ALIASES)
 
 
 def dataset_name(said: str, vocabulary: Vocabulary) -> str | None:
     """Return the name of a registered data set or a benchmark however it is written, None if it is none."""
     if said in vocabulary.datasets:
         return said
-    folded = "".join(char for char in said.lower() if char.isalnum() or char == "+")
-    if folded in ALIASES:
-        return ALIASES[folded]
-    benchmark = vocabulary.catalog.find(said) if folded else None
+    if "+" in said and (plus := ALIASES.get(f"{plain(said)}+")):
+        return plus
+    benchmark = vocabulary.catalog.find(said)
     return _fixed_spellings().get(plain(said)) if benchmark is None else benchmark.name

@@ -26,6 +26,7 @@ class Parsed(Frozen):
     missing: tuple[str, ...] = ()
     refused: tuple[Refused, ...] = ()
     question: str | None = None
+    """The key of the text to answer with, where there is nothing to do or something is missing."""
     by: Literal["command_line", "grammar", "llm", "both"] = "grammar"
     more: tuple[Parsed, ...] = ()
 

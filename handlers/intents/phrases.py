@@ -9,24 +9,36 @@ from typing import NamedTuple
 from handlers.intents.lexicon import FLAGS
 from handlers.registry import intents
 
-WEAK = frozenset({
-    "what is", "tell me about", "describe", "介绍一下", "是什么", "help", "hi", "hello", "你好", "帮助", "usage", "report",
-    "output of", "输出", "queue", "队列", "报告", "基准", "how do i", "怎么用",
+DESCRIBE = frozenset({
+    "what is", "what does", "tell me about", "describe", "how many samples does", "what subsets", "介绍一下", "是什么",
+    "哪些子集",
 })  # fmt: skip
+"""What asks about one benchmark."""
+
+WEAK = DESCRIBE | {
+    "help", "hi", "hello", "你好", "帮助", "帮帮我", "usage", "report", "output of", "输出", "queue", "队列", "报告",
+    "基准", "数据集", "how do i", "怎么用", "finished",
+}  # fmt: skip
 """Phrases that only count when nothing stronger is said: "hi, can you help me evaluate …"."""
 
-CASUAL = frozenset({"run", "test", "score", "measure", "benchmark", "测试", "跑", "测", "跑个", "跑一下", "测一下", "测一测"})
+CASUAL = frozenset(
+    {"run", "test", "score", "measure", "benchmark", "测试", "跑", "测", "跑个", "跑一下", "测一下", "测一测"}
+)
 """Words for evaluating that need something concrete beside them: "this is a test" is no request."""
 
 RUNNING = frozenset({"run", "跑", "跑个", "跑一下"})
 """Verbs whose object is a benchmark and whose "on …" is a model."""
 
-_NEGATED = re.compile(r"(?:don'?t|do\s+not|never|not|stop|without|别|不要|不用|无需|先不)\s*(?:want\s+to\s+|再)?$", FLAGS)
+_NEGATED = re.compile(
+    r"(?:don'?t|do\s+not|never|not|stop|without|别|不要|不用|无需|先不)\s*(?:want\s+to\s+|再)?$", FLAGS
+)
 DENIED = re.compile(
-    r"\b(?:don'?t|do\s+not|never|stop)\s+(?:run|evaluat|eval|test|benchmark)|(?:别|不要|不用|先不)\s*再?(?:跑|测|评)", FLAGS
+    r"\b(?:don'?t|do\s+not|never|stop)\s+(?:run|evaluat|eval|test|benchmark)|(?:别|不要|不用|先不)\s*再?(?:跑|测|评)",
+    FLAGS,
 )
 _NOUN = re.compile(
-    r"(?:\b(?:the|this|that|last|latest|previous|my|each|every|a|an|is|was|which|what|of)(?:\s+(?:last|latest|newest|first))?\s+)$", FLAGS
+    r"(?:\b(?:the|this|that|last|latest|previous|my|each|every|a|an|is|was|which|what|of)(?:\s+(?:last|latest|newest|first))?\s+)$",
+    FLAGS,
 )
 _RUN_NUMBER = re.compile(r"\s*#?\s?\d{1,9}\s*(?:$|[?!.,;])", FLAGS)
 
@@ -40,10 +52,6 @@ TRAINING = re.compile(
     r"distill?(?:ation)?|lora|sft|rlhf|merge)\b|训练|微调|精调|部署|蒸馏|量化|上线|起一?个服务|启动服务",
     FLAGS,
 )  # fmt: skip
-TRAININGDENIED = re.compile(
-    r"\b(?:don'?t|do\s+not|never|stop)\s+(?:run|evaluat|eval|test|benchmark)|(?:别|不要|不用|先不)\s*再?(?:跑|测|评)", FLAGS
-)
-_NOUN = re.compile(r"\b(?:training|fine-?\s?tuning|deployment|inference|server|servers?)\b|训练|微调|部署|服务", FLAGS)
 
 FUTURE: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("perf", re.compile(
@@ -115,7 +123,10 @@ def choose(found: list[Phrase], *, concrete: bool) -> str | None:
     if not concrete:
         strong = [phrase for phrase in strong if not (phrase.intent == "eval" and phrase.said in CASUAL)]
         helps = [phrase for phrase in found if phrase.intent == "help" and phrase.said not in {"hi", "hello", "你好"}]
-        if helps and all(phrase.intent in {"help", "eval"} or phrase.weak for phrase in found):
+        if helps and (
+            found[0].said in {"how do i", "怎么用"}
+            or all(phrase.intent in {"help", "eval"} or phrase.weak for phrase in found)
+        ):
             return "help"
     if strong:
         return strong[0].intent

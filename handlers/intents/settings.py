@@ -16,9 +16,7 @@ READ = "\x03"
 
 _N = rf"(?P<n>{NUMBER})"
 _IS = r"\s*(?:[=:]|\bto\b|\bof\b|\bat\b|\bis\b|设置?为|设成|调到|改成|为|是|设)?\s*"
-_EN_UNIT = (
-    r"(?:samples?|questions?|examples?|problems?|items?|prompts?|cases?|rows?|entries|instances?|data\s*points?|records?)(?!\w)"
-)
+_EN_UNIT = r"(?:samples?|questions?|examples?|problems?|items?|prompts?|cases?|rows?|entries|instances?|data\s*points?|records?)(?!\w)"
 _ZH_UNIT = r"(?:条|道题?|题(?!目?集)|个?(?:样本|问题|例子|题目|数据点)|份样本|个(?=$|[,,。\s]))"
 _END = r"(?![\w\-/]|\.\d)"
 
@@ -27,7 +25,7 @@ _LIMIT = (
     rf"{_N}[\s\-]*(?:(?!and\b|shot|tokens?\b|times\b|models?\b)[A-Za-z\x02]+\s+){{0,2}}?{_EN_UNIT}",
     rf"{_N}\s*\x02+\s*{_EN_UNIT}",
     rf"{_N}\s*(?:条|道题?|题(?!目?集)|个?(?:样本|问题|例子|题目|数据点)|份样本)",
-    rf"(?:\blimit(?:ed)?|限制|上限|样本数|样本量|抽样|抽取|采样|抽|\b(?:num[_ ]?)?samples?(?:\s*size)?)\s*(?:it\s+)?{_IS}{_N}{_END}",
+    rf"(?:\blimit(?:ed)?|限制|上限|样本数|样本量|数量|抽样|抽取|采样|抽|\b(?:num[_ ]?)?samples?(?:\s*size)?)\s*(?:it\s+)?{_IS}{_N}{_END}",
     rf"{_N}\s*(?:per|for\s+each|in\s+each|from\s+each)\s+(?:subset|subject|category|benchmark|dataset|task)\b",
     rf"每个(?:子集|数据集|评测集)\s*{_N}\s*{_ZH_UNIT}?",
     rf"(?:只跑|只测|跑|测)\s*{_N}\s*个",
@@ -52,7 +50,7 @@ _NUMBERS: tuple[tuple[str, str], ...] = (
     ("few_shot", r"(?P<n>[零0])\s?样本"),
     ("few_shot", rf"{_N}\s*个\s*(?:示例|样例|范例)"),
     ("eval_batch_size", rf"(?:\b(?:eval[\s_]?)?batch(?:[\s_\-]?size)?|\bconcurrency|批次?大小|批量(?:大小)?|并发(?:数|度)?){_IS}{_N}{_END}"),
-    ("eval_batch_size", rf"{_N}\s*(?:at a time|at once|in parallel|(?:parallel|concurrent)(?:\s+(?:requests?|workers?))?|个?并发|路并发)"),
+    ("eval_batch_size", rf"{_N}\s*(?:at a time|at once|in parallel|(?:parallel|concurrent)(?:\s+(?:requests?|workers?))?|workers?(?!\w)|threads?(?!\w)|个?线程|个?并发|路并发)"),
     ("repeats", rf"(?:\brepeats?|\brepeat(?:ed|ing)?(?:\s+(?:it|each|every|all))*(?:\s+(?:one|sample|question))?|重复|每题|每条|每个问题){_IS}(?:跑|做|测)?\s*{_N}\s*(?:times|x\b|次|遍)?"),
     ("repeats", rf"{_N}\s*(?:repeats?|repetitions?|times|次|遍|轮)(?![A-Za-z])"),
     *(("limit", pattern) for pattern in (*_SHARE, *_LIMIT)),
@@ -63,7 +61,7 @@ _WORD = r"[A-Za-z0-9][\w.\-]{0,80}"
 _WORDS: tuple[tuple[str, str], ...] = (
     ("dataset_hub", r"(?:\b(?:from|on|via|using|use)\s+(?:the\s+)?|从|用|使用)\s*(?P<w>hugging\s?face|modelscope|hf|魔搭|抱抱脸)(?:\s*(?:hub|datasets?))?(?:上?的?(?:数据集?)|上?下载)?(?![\w/\-])"),
     ("api_key_name", rf"(?:\b(?:with|using|use|and|via)\s+)?(?:the\s+|my\s+)?(?:api[\s_\-]?)?(?<![\w\-])key(?:\s+(?:named|called|name))?\s*[=:]?\s*(?P<w>(?!is\b|and\b|on\b|for\b|to\b|in\b){_WORD})"),
-    ("api_key_name", rf"(?:用|使用|以)?\s*(?:名为)?(?:密钥|秘钥|key)\s*(?:名为?|叫|是|为|[=:])?\s*(?P<w>{_WORD})"),
+    ("api_key_name", rf"(?:用|使用|以)?\s*(?:名为)?(?:密钥|秘钥|key)\s*(?:名为?|叫|是|为|[=:])?\s*(?P<w>(?!is\b|and\b|on\b|for\b|to\b|in\b){_WORD})"),
 )  # fmt: skip
 
 _UNHANDLED: tuple[tuple[str, str], ...] = (
@@ -77,13 +75,15 @@ _UNHANDLED: tuple[tuple[str, str], ...] = (
 """What EvalScope could and this version cannot yet: said so instead of being left out silently."""
 
 _BARE_URL = re.compile(r"(?<![\w./@])(?:localhost|\d{1,3}(?:\.\d{1,3}){3}):\d{2,5}(?:/[\w./\-]{0,200})?", FLAGS)
-_MARKER = r"(?:no,?\s*wait|wait|sorry|scratch\s+that|i\s+mean|actually|or\s+rather|no|不对|不不|不是|说错了|改成|应该是|还是)"
+_MARKER = (
+    r"(?:no,?\s*wait|wait|sorry|scratch\s+that|i\s+mean|actually|or\s+rather|no|不对|不不|不是|说错了|改成|应该是|还是)"
+)
 _CORRECTION = re.compile(
     rf"(?P<a>{NUMBER})(?P<unit>\s*(?:%|{_EN_UNIT}|{_ZH_UNIT}))?\s*[,.\-—…]*\s*(?:{_MARKER}[\s,.]*){{1,3}}"
     rf"(?:make\s+(?:it|that)\s+|应该是|改成)?(?P<b>{NUMBER})(?P<unit2>\s*(?:%|{_EN_UNIT}|{_ZH_UNIT}))?",
     FLAGS,
 )
-_ALONE = re.compile(rf"(?:^|[,;\n])\s*(?:just\s+|only\s+|with\s+|只要?)?{_N}\s*(?=$|[,;.\n\x03])", FLAGS)
+_ALONE = re.compile(rf"(?:^|[,;\n\x01\x02])\s*(?:just\s+|only\s+|with\s+|只要?)?{_N}\s*(?=$|[,;.\n\x03])", FLAGS)
 _TWICE = re.compile(r"\b(?P<n>twice|thrice)\b", FLAGS)
 
 _NUMBER_PATTERNS = tuple((name, re.compile(pattern, FLAGS)) for name, pattern in _NUMBERS)
@@ -144,6 +144,8 @@ def _take_number(settings: Settings, at: dict[str, int], name: str, match: re.Ma
     whole = name in {"few_shot", "eval_batch_size", "repeats", "seed"} or name.endswith(("max_tokens", "top_k"))
     if number is None or (whole and not isinstance(number, int)):
         return
+    if name == "repeats" and number == 1:
+        return  # 跑一遍, "run it one time"
     if name == "few_shot":
         settings.few_shot.append(int(number))
     elif match.start() >= at.get(name, -1):

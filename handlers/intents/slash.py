@@ -63,7 +63,7 @@ def _parse(intent: Intent, rest: str, vocabulary: Vocabulary) -> Parsed:
     else:
         args, out = _positionals(intent, bare, vocabulary), []
     for match in assigned:
-        assign(intent, match[1].replace("-", "_").lower(), match[2].rstrip(","), args, out, vocabulary)
+        assign(intent, (match[1].replace("-", "_").lower(), match[2].rstrip(",")), args, out, vocabulary)
     return settle(intent, args, out, by="command_line")
 
 

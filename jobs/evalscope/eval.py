@@ -76,7 +76,9 @@ class EvalEngine:
         cause = observer.last_error
         if cause is not None and (observer.hopeless or isinstance(cause, MetricDataMissing)):
             raise _told(cause, spec, place)  # what was scored before it is no score of the benchmark
-        if not any(report and report.metrics and report.execution_summary.succeeded for report in self._reports.values()):
+        if not any(
+            report and report.metrics and report.execution_summary.succeeded for report in self._reports.values()
+        ):
             raise NothingScored if cause is None else _told(cause, spec, place)
 
     def collect(self, place: Workplace) -> tuple[BenchmarkResult, ...]:

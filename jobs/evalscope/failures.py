@@ -46,6 +46,9 @@ def classify(error: BaseException, *, api_url: str = "", model: str = "", secret
 
 
 def _known(error: BaseException, api_url: str, model: str) -> ScopebotError:
+    for link in _chain(error):  # the guard's word goes first: clients wrap it as a connection that failed
+        if isinstance(link, PermissionError) and "address rule" in str(link):
+            return HostRefused(host=str(link).rsplit(" ", 1)[-1])
     for link in _chain(error):
         if isinstance(link, ScopebotError):
             return link
@@ -83,31 +86,32 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _one(error: BaseException, api_url: str, model: str) -> ScopebotError | None:
+    return _of_endpoint(error, api_url, model) or _of_installation(error)
+
+
+def _of_endpoint(error: BaseException, api_url: str, model: str) -> ScopebotError | None:
     kind, text = type(error).__name__, str(error)
     status = getattr(error, "status_code", None)
-    if isinstance(status, int):
+    if isinstance(status, int) and status >= 300:
         return by_status(status, api_url, text, model=model)
-    if kind == "MetricDataMissing":
-        return NltkMissing(detail=text[:DETAIL_LENGTH])
-    if isinstance(error, PermissionError) and "address rule" in text:
-        return HostRefused(host=text.rsplit(" ", 1)[-1])
     if kind in {"APITimeoutError", "ConnectTimeout", "ReadTimeout"}:
         return EndpointSilent(url=api_url)
-    if "E1001" in text or kind in {
-        "_DownloadDeadlineError",
-        "LocalEntryNotFoundError",
-        "OfflineModeIsEnabled",
-    }:
-        return DatasetUnreachable(detail=text[:DETAIL_LENGTH])
-    if "NLTK resource" in text or "nltk_data" in text or "punkt_tab" in text:
-        return NltkMissing(detail=text[:DETAIL_LENGTH])
-    if isinstance(error, ImportError):
-        install = re.search(r"pip install [^\n]+", text)
-        return ExtraMissing(install=install[0].rstrip("`'. ") if install else text[:DETAIL_LENGTH])
     if kind == "APIConnectionError":
         return EndpointRefused(url=api_url)
     if kind == "APIResponseValidationError" or "no choices" in text.lower():
         return EndpointNotJson(url=api_url)
+    return None
+
+
+def _of_installation(error: BaseException) -> ScopebotError | None:
+    kind, text = type(error).__name__, str(error)
+    if "E1001" in text or kind in {"_DownloadDeadlineError", "LocalEntryNotFoundError", "OfflineModeIsEnabled"}:
+        return DatasetUnreachable(detail=text[:DETAIL_LENGTH])
+    if kind == "MetricDataMissing" or any(word in text for word in ("NLTK resource", "nltk_data", "punkt_tab")):
+        return NltkMissing(detail=text[:DETAIL_LENGTH])
+    if isinstance(error, ImportError):
+        install = re.search(r"pip install [^\n]+", text)
+        return ExtraMissing(install=install[0].rstrip("`'. ") if install else text[:DETAIL_LENGTH])
     missing = re.search(r'No dataset file found for subset="([^"]*)", split="([^"]*)" in "([^"]*)"', text)
     if missing:
         return DatasetMissing(dataset=missing[1], path=f"{missing[3]}/{missing[1]}_{missing[2]}.jsonl")

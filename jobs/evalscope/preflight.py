@@ -43,7 +43,8 @@ def read_key(model: ModelTarget, config: Config) -> str | None:
     if entry is None:
         raise KeyMissing(key=model.key, where="scopebot.toml")
     host = urlsplit(model.api_url or "").hostname or ""
-    if entry.hosts and model.api_url and host not in entry.hosts:
+    anywhere = not entry.hosts and model.network == "registered"  # an admin chose key and address together
+    if model.api_url and host not in entry.hosts and not anywhere:
         raise KeyNotForHost(key=model.key, host=host)
     if entry.env is not None:
         value = os.environ.get(entry.env, "")

@@ -366,10 +366,7 @@ def check(parsed: Parsed) -> None:
 
 
 WORDS = st.sampled_from(
-    "evaluate run test on with qwen-plus gsm8k mmlu 100 samples 一百 条 用 评测 prod not then ; , no wait 10% half r12 "
-    "status results /eval /status limit=5 temperature 0.7 5-shot subset 然后 evalscope eval --model --datasets --limit "
-    "--api-key sk-ant-abc123 ' \" ` $ { } [ ] = @ \n key last 5 a hundred the suite general http://a.b/c "
-    "--generation-config --dataset-args {\"a\":1} seed=-1 <@U1> &lt; run 12 judge sandbox every monday".split(" ")
+    ["evaluate", "run", "test", "on", "with", "qwen-plus", "gsm8k", "mmlu", "100", "samples", "一百", "条", "用", "评测", "prod", "not", "then", ";", ",", "no", "wait", "10%", "half", "r12", "status", "results", "/eval", "/status", "limit=5", "temperature", "0.7", "5-shot", "subset", "然后", "evalscope", "eval", "--model", "--datasets", "--limit", "--api-key", "sk-ant-abc123", "'", '"', "`", "$", "{", "}", "[", "]", "=", "@", "\n", "key", "last", "5", "a", "hundred", "the", "suite", "general", "http://a.b/c", "--generation-config", "--dataset-args", '{"a":1}', "seed=-1", "<@U1>", "&lt;", "run", "12", "judge", "sandbox", "every", "monday"]
 )
 
 
@@ -399,6 +396,6 @@ def test_any_mix_of_its_words_is_understood_without_an_error(text: str) -> None:
 @pytest.mark.parametrize("prefix", ["", "evaluate prod on mmlu ", "/eval ", "evalscope eval --dataset-args "])
 def test_long_texts_take_less_than_a_second(unit: str, prefix: str) -> None:
     text = prefix + unit * (20_000 // len(unit))
-    started = time.perf_counter()
+    started = time.process_time()
     check(ask(text))
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1

@@ -9,11 +9,8 @@ from hypothesis import strategies as st
 
 from handlers.intents.numbers import to_int, to_number
 
-UNITS = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
-    "eighteen nineteen"
-).split()
-TENS = "- - twenty thirty forty fifty sixty seventy eighty ninety".split()
+UNITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"]
+TENS = ["-", "-", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
 
 
 def english(number: int) -> str:
@@ -43,7 +40,9 @@ def test_a_number_as_people_write_it(said: str, number: float) -> None:
     assert isinstance(to_number(said), int) == (isinstance(number, int) and not said.endswith("%"))
 
 
-@pytest.mark.parametrize("said", ["", "a", "an", "many", "模型", "分之", "%", "0分之1", "1.2.3", "--", "百百百分", "12x", "½x"])
+@pytest.mark.parametrize(
+    "said", ["", "a", "an", "many", "模型", "分之", "%", "0分之1", "1.2.3", "--", "百百百分", "12x", "½x"]
+)
 def test_what_is_no_number(said: str) -> None:
     assert to_number(said) is None
 

@@ -76,7 +76,13 @@ def test_the_file_is_whole_by_itself(path: Path) -> None:
         assert [each.name for each in path.parent.iterdir()] == ["samples.db"]
 
 
-@given(st.text(), st.text())
+@pytest.mark.xfail(strict=True, raises=UnicodeEncodeError, reason="finding: a lone surrogate cannot be stored")
+def test_an_answer_that_ends_in_half_an_emoji_is_kept(path: Path) -> None:
+    write(path, ONE._replace(answer=json.loads('"yes \\ud83d"')))
+    assert len(rows(path)) == 1
+
+
+@given(st.text(st.characters(codec="utf-8")), st.text(st.characters(codec="utf-8")))
 def test_the_content_hash_depends_on_question_and_target_alone(question: str, target: str) -> None:
     found = content_hash(question, target)
     assert len(found) == 64
@@ -85,6 +91,6 @@ def test_the_content_hash_depends_on_question_and_target_alone(question: str, ta
     assert found != content_hash(question, target + "x")
 
 
-@given(st.text(alphabet=st.characters(exclude_characters="\x00"), min_size=1))
+@given(st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\x00"), min_size=1))
 def test_the_border_between_question_and_target_counts(text: str) -> None:
     assert content_hash(text, "") != content_hash("", text)

@@ -50,7 +50,11 @@ PLUS = {"model": "qwen-plus", "datasets": ["gsm8k"]}
             {**PLUS, "dataset_args": {"gsm8k": {"few_shot_num": 0}}},
         ),
         ("/eval qwen-plus gsm8k few_shot_num=5", "eval", {**PLUS, "dataset_args": {"gsm8k": {"few_shot_num": 5}}}),
-        ("/eval qwen-plus gsm8k seed=7 repeats=2 eval_batch_size=16", "eval", {**PLUS, "seed": 7, "repeats": 2, "eval_batch_size": 16}),
+        (
+            "/eval qwen-plus gsm8k seed=7 repeats=2 eval_batch_size=16",
+            "eval",
+            {**PLUS, "seed": 7, "repeats": 2, "eval_batch_size": 16},
+        ),
         ("/eval qwen-plus gsm8k api_url=http://h:8000/v1", "eval", {**PLUS, "api_url": "http://h:8000/v1"}),
         ("/eval mock gsm8k", "eval", {"model": "mock_llm", "datasets": ["gsm8k"], "eval_type": "mock_llm"}),
         ("/eval qwen-plus on gsm8k, 100 samples", "eval", {**PLUS, "limit": 100}),

@@ -1,0 +1,83 @@
+"""Write the parts of README.md and CONTRIBUTING.md that are generated from the code; --check only compares.
+
+Each stands between `<!-- NAME -->` and `<!-- /NAME -->`.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from bot.settings import BotSettings
+from handlers.registry import intents
+from handlers.texts import Texts
+
+ROOT = Path(__file__).parents[1]
+FILES = ("README.md", "CONTRIBUTING.md")
+
+
+def main() -> int:
+    """Write, or compare."""
+    stale = []
+    for name in FILES:
+        path = ROOT / name
+        text = path.read_text(encoding="utf-8")
+        fresh = generate(text)
+        if fresh == text:
+            continue
+        if "--check" in sys.argv:
+            stale.append(name)
+        else:
+            path.write_text(fresh, encoding="utf-8")
+    if stale:
+        print(f"{', '.join(stale)}: not what the code says; run scripts/docs.py")
+    return 1 if stale else 0
+
+
+def generate(text: str) -> str:
+    """Return the text with its generated parts written anew."""
+    for name, write in PARTS.items():
+        pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
+        text = pattern.sub(lambda found, write=write: f"{found[1]}{write()}\n{found[2]}", text)  # type: ignore[misc]
+    return text
+
+
+def commands() -> str:
+    """Return what people can ask for, from the registry."""
+    texts = Texts("en")
+    rows = [
+        f"| `{intent.slash[0]}` | {texts(f'help.about.{intent.name}')} | {intent.examples['en'][0]} | {intent.examples['zh'][0]} |"
+        for intent in intents().values()
+    ]
+    return "\n".join(["| command | what it does | in English | 用中文 |", "| --- | --- | --- | --- |", *rows])
+
+
+def settings() -> str:
+    """Return the environment variables, from the settings."""
+    rows = []
+    for field in BotSettings.model_fields.values():
+        default = "" if field.default is None else f"`{field.default}`"
+        rows.append(f"| `{field.validation_alias}` | {default} |")
+    return "\n".join(["| variable | default |", "| --- | --- |", *rows])
+
+
+def code_map() -> str:
+    """Return each module with the first line of its docstring."""
+    rows = []
+    for package in ("bot", "handlers", "jobs"):
+        for path in sorted((ROOT / package).rglob("*.py")):
+            about = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+            name = path.relative_to(ROOT).as_posix().removesuffix("/__init__.py")
+            if about and "versions/" not in name:
+                rows.append(f"| `{name}` | {about.splitlines()[0]} |")
+    return "\n".join(["| module | what it is about |", "| --- | --- |", *rows])
+
+
+PARTS: dict[str, Callable[[], str]] = {"commands": commands, "settings": settings, "map": code_map}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

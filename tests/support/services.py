@@ -1,0 +1,69 @@
+"""The services handlers ask for, without Redis and workers: a real store, and what a test says of the rest."""
+
+from __future__ import annotations
+
+import itertools
+
+from bot.services import make_vocabulary
+from handlers.conversation import converse
+from handlers.incoming import Incoming, Place
+from handlers.intents.parsed import Vocabulary
+from handlers.reply import Reply
+from jobs.catalog import Catalog, snapshot
+from jobs.config import Config
+from jobs.models import Progress, Run
+from jobs.store import Store
+
+
+class FixedLinks:
+    def run_url(self, run_id: int) -> str:
+        return f"http://bot/runs/r{run_id}"
+
+    def report_url(self, run_id: int) -> str:
+        return f"http://bot/runs/r{run_id}/report"
+
+
+class FakeServices:
+    """Implements `handlers.context.Services`; what was submitted is in `submitted`."""
+
+    def __init__(self, store: Store, config: Config | None = None, catalog: Catalog | None = None) -> None:
+        self.store = store
+        self.config = config or Config()
+        self.links = FixedLinks()
+        self.catalog = catalog or snapshot()
+        self.submitted: list[Run] = []
+        self.progresses: dict[int, Progress] = {}
+        self.logs: dict[int, str] = {}
+        self.alive: list[dict[str, str]] = [{"name": "w1", "evalscope": "1.14.1", "seen": "now"}]
+        self.starting = False
+        self._ids = itertools.count(1)
+
+    async def vocabulary(self) -> Vocabulary:
+        return make_vocabulary(self.catalog, self.config)
+
+    async def submit(self, runs: list[Run]) -> None:
+        self.submitted += runs
+
+    async def progress(self, run_id: int) -> Progress | None:
+        return self.progresses.get(run_id)
+
+    async def log_tail(self, run_id: int) -> str:
+        return self.logs.get(run_id, "")
+
+    async def workers(self) -> list[dict[str, str]]:
+        return self.alive
+
+    def workers_starting(self) -> bool:
+        return self.starting
+
+    async def say(self, text: str, **changes: object) -> list[Reply]:
+        """Say something as the owner of the machine; `changes` are fields of the Incoming."""
+        incoming = Incoming(
+            id=f"t:{next(self._ids)}", place=Place(platform="console", channel="c", thread="t"), user="u", text=text,
+            owns_machine=True,
+        )  # fmt: skip
+        return await converse(incoming.model_copy(update=changes), self)
+
+    async def press(self, button: str, **changes: object) -> Reply:
+        """Press a button."""
+        return (await self.say("", button=button, **changes))[0]

@@ -1,0 +1,304 @@
+"""One message in, what is said out: every intent, questions, refusals, secrets, bugs."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from handlers.message import Buttons, Log, Message, Table
+from handlers.reply import Reply
+from jobs.config import Config
+from jobs.db import migrate, open_engine
+from jobs.lifecycle import RunState
+from jobs.models import BenchmarkResult, EvalSpec, MetricResult, Progress, Run, RunResult
+from jobs.store import Store
+from support.services import FakeServices
+
+CONFIG = Config.model_validate({
+    "models": {"prod": {"model": "qwen-plus", "api_url": "http://10.0.0.5/v1"}},
+    "datasets": {"faq": {"benchmark": "general_qa", "local_path": "/data/faq"}},
+})  # fmt: skip
+
+
+@pytest.fixture
+def services(tmp_path: Path) -> Iterator[FakeServices]:
+    engine = open_engine(f"sqlite:///{tmp_path / 'db'}")
+    migrate(engine)
+    yield FakeServices(Store(engine), CONFIG)
+    engine.dispose()
+
+
+def buttons(reply: Reply) -> dict[str, str]:
+    return {b.label: b.id for part in reply.message.parts if isinstance(part, Buttons) for b in part.items}
+
+
+def succeed(services: FakeServices, run: Run, score: float = 0.5) -> None:
+    services.store.move(run.id, RunState.QUEUED, attempt=1)
+    services.store.move(run.id, RunState.RUNNING)
+    now = datetime.now(UTC)
+    metric = MetricResult(
+        name="accuracy", aggregation="mean", primary=True, direction="higher_is_better", unit="%", scale=100, score=score, num=20
+    )
+    benchmark = BenchmarkResult(name="gsm8k", benchmark="gsm8k", metrics=(metric,), requested=20, succeeded=20, errored=0)
+    result = RunResult(
+        run_id=run.id, attempt=1, state=RunState.SUCCEEDED, model=run.spec.model.name, benchmarks=(benchmark,),
+        started_at=now, ended_at=now,
+    )  # fmt: skip
+    services.store.move(run.id, RunState.SUCCEEDED, result=result)
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "evaluate prod on gsm8k, 20 samples", "用 gsm8k 评测 prod，二十条", "/eval prod gsm8k limit=20",
+        "@scopebot run gsm8k on prod with 20 samples",
+        "evalscope eval --model qwen-plus --api-url http://127.0.0.1:1/v1 --datasets gsm8k --limit 20",
+    ],
+)  # fmt: skip
+async def test_a_sentence_a_command_and_a_pasted_command_line_submit_the_same_run(
+    services: FakeServices, sentence: str
+) -> None:
+    (reply,) = await services.say(sentence)
+    (run,) = services.submitted
+    assert not reply.refused
+    assert reply.group == run.group_id
+    assert run.spec.model.model == "qwen-plus"
+    assert (run.spec.limit, [d.benchmark for d in run.spec.datasets]) == (20, ["gsm8k"])
+
+
+async def test_the_same_message_delivered_eleven_times_makes_one_group(services: FakeServices) -> None:
+    for _ in range(11):
+        await services.say("evaluate prod on gsm8k, 20 samples", id="same")
+    assert len(services.store.runs()) == 1
+
+
+async def test_a_number_that_means_more_samples_than_said_is_asked_about(services: FakeServices) -> None:
+    (reply,) = await services.say("evaluate mock on mmlu, 100 samples")
+    assert reply.waits
+    assert not services.submitted
+    choices = buttons(reply)
+    assert list(choices) == ["About 100 in all (2 per subset: 114)", "100 per subset: 5,700", "Cancel"]
+    answered = await services.press(choices["100 per subset: 5,700"])
+    assert answered.group is not None
+    assert [run.spec.limit for run in services.submitted] == [100]
+
+
+async def test_an_answer_is_taken_once(services: FakeServices) -> None:
+    (reply,) = await services.say("evaluate mock on mmlu, 100 samples")
+    button = next(iter(buttons(reply).values()))
+    await services.press(button)
+    assert (await services.press(button)).refused
+    assert len(services.submitted) == 1
+
+
+async def test_an_answer_is_taken_from_the_person_who_was_asked_and_where_they_were(services: FakeServices) -> None:
+    (reply,) = await services.say("evaluate mock on mmlu, 100 samples")
+    button = next(iter(buttons(reply).values()))
+    assert (await services.press(button, user="somebody else")).refused
+    elsewhere = (await services.say("x"))[0]
+    assert elsewhere.refused
+    assert not services.submitted
+
+
+async def test_cancel_runs_nothing(services: FakeServices) -> None:
+    (reply,) = await services.say("evaluate mock on mmlu, 100 samples")
+    assert (await services.press(buttons(reply)["Cancel"])).message.text == "Cancelled; nothing was run."
+    assert not services.store.runs()
+
+
+@pytest.mark.parametrize("button", ["q999:run", "q:", "qx:run", "nonsense", "q1"])
+async def test_a_button_nobody_made_does_nothing(services: FakeServices, button: str) -> None:
+    assert (await services.press(button)).refused
+
+
+async def test_a_pasted_command_means_what_evalscope_makes_of_it(services: FakeServices) -> None:
+    await services.say("evalscope eval --model mock --eval-type mock_llm --datasets ceval --limit 2")
+    assert services.submitted[0].spec.total == 104
+
+
+async def test_more_samples_than_the_threshold_are_asked_about_even_if_pasted(services: FakeServices) -> None:
+    (reply,) = await services.say("evalscope eval --model mock --eval-type mock_llm --datasets mmlu")
+    assert reply.waits
+    assert "14,042" in reply.message.text
+
+
+async def test_several_models_make_one_group_of_runs(services: FakeServices) -> None:
+    (reply,) = await services.say("evaluate prod and mock on gsm8k, 20 samples")
+    assert len(services.submitted) == 2
+    assert {run.group_id for run in services.submitted} == {reply.group}
+
+
+async def test_the_default_model_is_used_and_said(services: FakeServices) -> None:
+    defaults = services.config.defaults.model_copy(update={"model": "prod"})
+    services.config = services.config.model_copy(update={"defaults": defaults})
+    (reply,) = await services.say("run gsm8k, 20 samples")
+    assert services.submitted[0].spec.model.name == "prod"
+    assert "using prod, the default" in reply.message.model_dump_json()
+
+
+async def test_no_model_is_asked_for_with_those_registered(services: FakeServices) -> None:
+    (reply,) = await services.say("/eval datasets=gsm8k")
+    assert reply.waits
+    assert "prod" in reply.message.text
+
+
+async def test_no_benchmark_is_asked_for(services: FakeServices) -> None:
+    (reply,) = await services.say("evaluate prod")
+    assert reply.waits
+    assert "benchmark" in reply.message.text
+
+
+async def test_a_parameter_that_would_change_the_score_is_never_left_out_silently(services: FakeServices) -> None:
+    (reply,) = await services.say("evalscope eval --model prod --datasets gsm8k --judge-strategy llm")
+    assert reply.refused
+    assert "judge_strategy" in reply.message.text
+    assert not services.submitted
+
+
+async def test_a_parameter_that_changes_nothing_is_left_out_and_said(services: FakeServices) -> None:
+    (reply,) = await services.say("evalscope eval --model prod --datasets gsm8k --limit 5 --debug --work-dir /tmp/x")
+    assert services.submitted
+    assert "--debug" in reply.message.model_dump_json()
+
+
+async def test_a_pasted_key_is_refused_never_stored_and_said(services: FakeServices) -> None:
+    key = "sk-abcdefghijklmnopqrstuvwxyz0123456789"
+    replies = await services.say(f"evalscope eval --model prod --datasets gsm8k --api-key {key}")
+    assert "looks like a secret" in replies[0].message.text
+    assert not services.submitted
+    assert key not in "".join(reply.message.model_dump_json() for reply in replies)
+
+
+async def test_a_key_in_a_sentence_does_not_reach_the_store(services: FakeServices) -> None:
+    key = "sk-abcdefghijklmnopqrstuvwxyz0123456789"
+    await services.say(f"evaluate prod on gsm8k, 20 samples, my key is {key}")
+    for run in services.store.runs():
+        assert key not in services.store.group(run.group_id).text + run.model_dump_json()
+
+
+async def test_no_worker_is_said_at_once(services: FakeServices) -> None:
+    services.alive = []
+    (reply,) = await services.say("evaluate prod on gsm8k, 20 samples")
+    assert "No worker is alive" in reply.message.model_dump_json()
+    services.starting = True
+    (reply,) = await services.say("evaluate prod on gsm8k, 20 samples")
+    assert "worker is starting" in reply.message.model_dump_json()
+
+
+async def test_an_unknown_benchmark_names_the_three_nearest_in_the_persons_language(services: FakeServices) -> None:
+    assert "gsm8k, gsm8k_v, gsm8k_indic" in (await services.say("evaluate prod on gsm9k"))[0].message.text
+    assert "没有名为“gsm9k”的评测集" in (await services.say("用 gsm9k 评测 prod"))[0].message.text
+
+
+@pytest.mark.parametrize("text", ["train my model on gsm8k", "fine-tune qwen", "deploy qwen-plus", "帮我微调一个模型"])
+async def test_training_and_serving_are_declined_kindly(services: FakeServices, text: str) -> None:
+    (reply,) = await services.say(text)
+    assert reply.refused
+    assert "fine-tune" in reply.message.text or "微调" in reply.message.text
+    assert not services.submitted
+
+
+async def test_perf_is_said_to_be_missing_rather_than_pretended(services: FakeServices) -> None:
+    assert "not supported yet" in (await services.say("evalscope perf --url http://h/v1"))[0].message.text
+
+
+async def test_benchmarks_are_found_by_tag_words_and_name(services: FakeServices) -> None:
+    def rows(message: Message) -> list[str]:
+        return [row[0] for part in message.parts if isinstance(part, Table) for row in part.rows]
+
+    assert "humaneval" in rows((await services.say("which benchmarks test coding?"))[0].message)
+    assert rows((await services.say("/benchmarks math chinese"))[0].message) == ["cmath"]
+    described = (await services.say("what is GSM-8K?"))[0].message
+    assert "1,319" in described.model_dump_json()
+    assert "general_qa" in (await services.say("/benchmarks name=faq"))[0].message.text
+    assert "Tags" in (await services.say("/benchmarks zzzzzz"))[0].message.text
+
+
+async def test_a_long_list_says_what_it_leaves_out(services: FakeServices) -> None:
+    (reply,) = await services.say("/benchmarks")
+    assert "276 benchmarks" in reply.message.text
+    assert "30 of 276 shown" in reply.message.model_dump_json()
+
+
+async def test_status_shows_what_waits_and_who_works(services: FakeServices) -> None:
+    assert "Nothing is running" in (await services.say("status"))[0].message.text
+    await services.say("evaluate prod on gsm8k, 20 samples")
+    services.store.move(1, RunState.QUEUED, attempt=1)
+    services.progresses[1] = Progress(attempt=1, phase="loading", done=0, total=20, updated_at=datetime.now(UTC))
+    reply = (await services.say("status"))[0].message
+    assert "1 running or waiting" in reply.text
+    assert "loading the data" in reply.model_dump_json()
+    assert "r1" in (await services.say("how far is r1?"))[0].message.text
+
+
+async def test_results_of_one_run_and_of_the_last_ones(services: FakeServices) -> None:
+    assert "No results yet" in (await services.say("results"))[0].message.text
+    await services.say("evaluate prod on gsm8k, 20 samples")
+    assert "not ended yet" in (await services.say("results of r1"))[0].message.text
+    succeed(services, services.store.run(1))
+    assert "50.0 %" in (await services.say("results of r1"))[0].message.text
+    latest = (await services.say("last 5 results on gsm8k"))[0].message
+    assert "r1" in latest.model_dump_json()
+    assert "No results for that" in (await services.say("results of mock"))[0].message.text
+    assert "50.0 %" in (await services.say("status r1"))[0].message.text
+
+
+@pytest.mark.parametrize("text", ["results of r99", "logs of r99", "status of r99"])
+async def test_a_run_that_is_not_there_is_said(services: FakeServices, text: str) -> None:
+    assert (await services.say(text))[0].message.text == "There is no run r99."
+
+
+async def test_logs_show_the_end_without_secrets(services: FakeServices) -> None:
+    assert "no run yet" in (await services.say("logs"))[0].message.text
+    await services.say("evaluate prod on gsm8k, 20 samples")
+    assert "no log yet" in (await services.say("logs of r1"))[0].message.text
+    services.logs[1] = "\n".join(f"line {n}" for n in range(100)) + "\nBearer sk-abcdefghijklmnopqrstuvwxyz0123456789"
+    (reply,) = await services.say("logs")
+    log = next(part for part in reply.message.parts if isinstance(part, Log))
+    assert "line 99" in log.text
+    assert "line 3\n" not in log.text
+    assert "sk-abcdef" not in log.text
+
+
+async def test_help_lists_every_intent_and_explains_one(services: FakeServices) -> None:
+    said = (await services.say("help"))[0].message.model_dump_json()
+    assert all(f"/{name}" in said for name in ("eval", "benchmarks", "status", "results", "logs", "help"))
+    assert "eval_batch_size" in (await services.say("/help eval"))[0].message.model_dump_json()
+
+
+async def test_a_bug_is_told_by_an_id_and_nothing_else(services: FakeServices, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(**_: object) -> None:
+        raise RuntimeError("secret detail")
+
+    monkeypatch.setattr(services.store, "add_group", broken)
+    (reply,) = await services.say("evaluate prod on gsm8k, 20 samples")
+    assert "inside Scopebot" in reply.message.text
+    assert "secret detail" not in reply.message.model_dump_json()
+
+
+async def test_two_requests_in_one_message_are_both_handled(services: FakeServices) -> None:
+    replies = await services.say("evaluate prod on gsm8k, 20 samples; then show status")
+    assert len(replies) == 2
+    assert replies[0].group is not None
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.text(max_size=80))
+async def test_whatever_is_said_is_answered(services: FakeServices, text: str) -> None:
+    replies = await services.say(text)
+    assert replies
+    assert all(reply.message.text for reply in replies)
+
+
+def test_a_spec_survives_its_way_through_the_database(services: FakeServices) -> None:
+    spec = EvalSpec.model_validate({
+        "model": {"name": "m", "model": "m", "eval_type": "mock_llm"},
+        "datasets": [{"name": "d", "benchmark": "d", "subsets": {"a": 3}}], "limit": 0.5, "seed": None,
+    })  # fmt: skip
+    _, (run,) = services.store.add_group(
+        source="s", platform="p", channel="c", thread="t", user="u", language="zh", text="原文", specs=[spec]
+    )
+    assert services.store.run(run.id).spec == spec
