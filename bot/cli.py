@@ -233,12 +233,16 @@ def _offline_vocabulary() -> Vocabulary:
 
 def _parsed_line(line: str, vocabulary: Vocabulary, *, as_jsonl: bool) -> str:
     """Return one line out for one line in, also where the line is not the JSON it should be."""
+    from handlers.incoming import language_of
     from handlers.intents.parsed import Parsed
+    from handlers.texts import Texts
     from handlers.understand import understand
 
     try:
-        text = json.loads(line)["text"] if as_jsonl else line
-        parsed = understand(str(text), vocabulary)
+        text = str(json.loads(line)["text"] if as_jsonl else line)
+        parsed = understand(text, vocabulary)
+        if parsed.question is not None:
+            parsed = parsed.model_copy(update={"question": Texts(language_of(text))(parsed.question)})
     except (ValueError, KeyError, TypeError):
         parsed = Parsed(intent="none", question='not a line of {"text": …}')
     return json.dumps(parsed.model_dump(mode="json"), ensure_ascii=False)

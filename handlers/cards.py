@@ -175,7 +175,7 @@ def _settings(spec: EvalSpec) -> str:
         f"{dataset.name}.{name}": ",".join(map(str, value)) if isinstance(value, list) else value
         for dataset in spec.datasets
         for name, value in dataset.args.items()
-        if name in {"few_shot_num", "subset_list"} and not dataset.local
+        if name in dataset.said
     }
     return ", ".join(f"{name}={value}" for name, value in said.items() if value is not None)
 

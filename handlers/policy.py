@@ -181,7 +181,8 @@ def _dataset(name: str, said: Mapping[str, Any], vocabulary: Vocabulary, config:
         if unknown is not None:
             raise UnknownSubset(dataset=target.name, name=unknown, subsets=", ".join(list(subsets)[:30]))
         subsets = {subset: subsets[subset] for subset in chosen}
-    return target.model_copy(update={"subsets": subsets if all(subsets.values()) else {}})
+    known = subsets if all(subsets.values()) else {}
+    return target.model_copy(update={"subsets": known, "said": tuple(settings)})
 
 
 def _known(name: str, vocabulary: Vocabulary) -> BenchmarkInfo:

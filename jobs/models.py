@@ -68,6 +68,8 @@ class DatasetTarget(Frozen):
     benchmark: str
     args: dict[str, JsonValue] = Field(default_factory=dict)
     """EvalScope's dataset_args of it, but for the folder of a local data set, which each worker knows itself."""
+    said: tuple[str, ...] = ()
+    """Which of the args the person asked for; the others were registered with the data set."""
     local: bool = False
     """Its files lie in a folder that is registered on the worker (or ship with Scopebot)."""
     private: bool = False

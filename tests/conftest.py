@@ -286,6 +286,7 @@ def start_worker(settings: Settings, redis: Redis) -> subprocess.Popen[bytes]:
     environment: Mapping[str, str] = {
         **{name: value for name, value in os.environ.items() if name not in OWN_VARIABLES},
         "PYTHONPATH": str(ROOT),
+        "PYTHONUNBUFFERED": "1",  # a work-horse ends without flushing
         "REDIS_URL": settings.redis_url or "",
         "SCOPEBOT_DATA_DIR": str(settings.folder),
     }

@@ -102,7 +102,9 @@ def _until_tick(text: str, match: re.Match[str]) -> tuple[str, str]:
 def _is_option(word: str) -> bool:
     if word.startswith(("—", "–")):
         return _DASHES.match(word) is not None
-    return word.startswith("-") and len(word) > 1 and " " not in word and not _NEGATIVE.fullmatch(word)
+    if not word.startswith("-") or len(word) == 1 or _NEGATIVE.fullmatch(word):
+        return False
+    return " " not in word or ("=" in word and _flag_name(word.partition("=")[0]) is not None)
 
 
 def _flag_name(flag: str) -> str | None:

@@ -143,7 +143,7 @@ def _unknown_items(left: str, match: re.Match[str], *, given: bool) -> list[str]
 def _subsets(left: str, datasets: list[str], vocabulary: Vocabulary) -> tuple[dict[str, list[str]], str]:
     """Return the subsets that are named per data set, and the sentence without them."""
     table: dict[str, list[str]] = {}
-    said = [match for match in _SUBSET_WORD.finditer(left)]
+    said = list(_SUBSET_WORD.finditer(left))
     spans = []
     for name in datasets:
         info = vocabulary.catalog.by_name.get(name)

@@ -11,7 +11,7 @@ from handlers.intents.admit import refused, settle
 from handlers.intents.clean import squeeze, without_ticks
 from handlers.intents.eval_request import read_eval
 from handlers.intents.lexicon import FLAGS, RUN_REF, RUN_WORDS, STOP, TAGS
-from handlers.intents.names import Mention, mask, mentions, wanted
+from handlers.intents.names import Kind, Mention, mask, mentions, wanted
 from handlers.intents.numbers import NUMBER, to_int
 from handlers.intents.parsed import Parsed, Vocabulary
 from handlers.intents.phrases import (
@@ -126,7 +126,7 @@ def _request(text: str, vocabulary: Vocabulary) -> Parsed:
     named = phrases(masked)
     has_dataset = any(mention.kind == "dataset" for mention in found)
     if asks_for_training(masked, named, has_dataset=has_dataset):
-        return Parsed(intent="none")
+        return Parsed(intent="none", question="none.not_me")
     name = _intent_of(masked, named, found)
     if name in {None, "eval"}:
         for future, pattern in FUTURE:
@@ -159,7 +159,7 @@ def _intent_of(masked: str, named: list[Phrase], found: list[Mention]) -> str | 
     return name
 
 
-def _only_describes(named: list[Phrase], kinds: set[str]) -> bool:
+def _only_describes(named: list[Phrase], kinds: set[Kind]) -> bool:
     """Tell "what does gsm8k measure?" from "evaluate qwen-plus and tell me about the results"."""
     return all(phrase.weak or (phrase.said in CASUAL and "model" not in kinds) for phrase in named)
 

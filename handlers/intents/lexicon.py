@@ -5,6 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 FLAGS = re.IGNORECASE | re.ASCII
 """How every pattern of the grammar is compiled: ASCII, so that `\\b` stands between a letter and 中文."""
 
@@ -56,7 +61,10 @@ TAG_WORDS: Mapping[str, str] = {
 
 TAGS = tuple((tag, re.compile(rf"(?<![\w\-])(?:{said})(?![\w\-])", FLAGS)) for tag, said in TAG_WORDS.items())
 
-_SUITE = r"(?:\s*(?:benchmark|eval(?:uation)?|test))?\s*(?:suite|benchmarks?|set|bundle|套件|套餐|评测集|基准|评测|测试集|合集)"
+_SUITE = (
+    r"(?:\s*(?:benchmark|eval(?:uation)?|test))?"
+    r"\s*(?:suite|benchmarks?|set|bundle|套件|套餐|评测集|基准|评测|测试集|合集)"
+)
 SUITE_WORDS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("general", re.compile(rf"(?:(?<![\w\-])general|通用|综合){_SUITE}", FLAGS)),
     ("chinese", re.compile(rf"(?:(?<![\w\-])chinese|中文){_SUITE}", FLAGS)),
@@ -102,12 +110,26 @@ MODELISH = re.compile(
 )
 """What a model id looks like by its shape: owner/name-7b, my-model-7b."""
 
-STOP = frozenset(
-    ["a", "about", "again", "all", "also", "an", "and", "any", "are", "as", "at", "back", "be", "before", "best", "better", "both", "but", "by", "can", "check", "chosen", "compare", "could", "current", "data", "day", "days", "default", "do", "does", "done", "each", "else", "every", "everything", "except", "fast", "few", "first", "for", "from", "full", "get", "give", "go", "good", "great", "he", "hello", "help", "here", "hi", "how", "i", "if", "in", "instead", "into", "is", "it", "its", "job", "just", "keep", "last", "later", "least", "less", "let", "like", "limit", "list", "lots", "make", "many", "maybe", "me", "mean", "more", "most", "much", "my", "name", "never", "new", "next", "no", "none", "not", "nothing", "now", "number", "of", "off", "ok", "okay", "on", "once", "one", "only", "or", "order", "other", "our", "out", "over", "per", "please", "plus", "prompt", "question", "questions", "quick", "quickly", "random", "really", "report", "result", "results", "right", "run", "runs", "sample", "samples", "score", "scores", "see", "set", "settings", "she", "show", "single", "small", "so", "some", "something", "soon", "start", "still", "such", "sure", "task", "tasks", "tell", "test", "tests", "than", "thank", "thanks", "that", "the", "their", "them", "then", "there", "these", "they", "thing", "things", "this", "those", "though", "time", "times", "to", "today", "token", "tokens", "tomorrow", "too", "top", "total", "try", "two", "under", "until", "up", "us", "use", "using", "value", "very", "via", "wait", "want", "was", "way", "we", "week", "well", "were", "what", "when", "where", "which", "while", "who", "why", "will", "with", "without", "work", "would", "yes", "yesterday", "yet", "you", "your", "whole", "performance", "accuracy", "quality", "evaluation", "evaluations", "eval", "model", "models", "benchmark", "benchmarks", "dataset", "datasets", "endpoint", "api", "url", "server", "gpu", "gpus", "cpu", "production", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday", "hour", "hours", "minute", "minutes", "behalf", "average", "concurrency", "temperature", "seed", "speed", "purpose", "demand", "key", "keys", "mine", "average", "half", "quarter", "local", "evaluate", "assess", "measure", "everyone", "anything", "nobody", "huggingface", "modelscope", "hub", "vs", "versus", "against", "parallel", "greedy", "default", "config"]
+STOP = _words(
+    """a about again all also an and any are as at back be before best better both but by can check chosen compare
+    could current data day days default do does done each else every everything except fast few first for from full
+    get give go good great he hello help here hi how i if in instead into is it its job just keep last later least
+    less let like limit list lots make many maybe me mean more most much my name never new next no none not nothing
+    now number of off ok okay on once one only or order other our out over per please plus prompt question questions
+    quick quickly random really report result results right run runs sample samples score scores see set settings
+    she show single small so some something soon start still such sure task tasks tell test tests than thank thanks
+    that the their them then there these they thing things this those though time times to today token tokens
+    tomorrow too top total try two under until up us use using value very via wait want was way we week well were
+    what when where which while who why will with without work would yes yesterday yet you your whole performance
+    accuracy quality evaluation evaluations eval model models benchmark benchmarks dataset datasets endpoint api url
+    server gpu gpus cpu production monday tuesday wednesday thursday friday saturday sunday hour hours minute minutes
+    behalf average concurrency temperature seed speed purpose demand key keys mine half quarter local evaluate assess
+    measure everyone anything nobody huggingface modelscope hub vs versus against parallel greedy default config"""
 )
 """Words that are never a name, however they stand."""
 
-SENTENCE_WORDS = frozenset(
-    ["on", "with", "and", "at", "using", "the", "my", "our", "please", "for", "of", "to", "evaluate", "run", "test", "use", "model", "benchmark", "samples", "questions", "shot", "limit", "temperature", "against", "from", "only", "first", "subset", "times"]
+SENTENCE_WORDS = _words(
+    """on with and at using the my our please for of to evaluate run test use model benchmark samples questions shot
+    limit temperature against from only first subset times"""
 )
 """A slash command that holds one of these words is read as a sentence."""

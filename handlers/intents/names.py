@@ -18,7 +18,7 @@ MARKS: dict[Kind, str] = {"model": "\x01", "dataset": "\x02"}
 """What stands for a name in a masked sentence, once per character."""
 
 _TOKEN = re.compile(r"[A-Za-z0-9τ](?:[\w+*'²³\-]|[./:](?=\w))*", FLAGS)
-_PATH = re.compile(r"(?<![\w:/.\-])\.{0,2}/[\w.\-]+(?:/[\w.\-]+)+", FLAGS)
+_PATH = re.compile(r"(?<![\w:/.\-@])\.{0,2}/[\w.\-]+(?:/[\w.\-]+)+", FLAGS)
 _MOCK = re.compile(r"(?<![\w\-])mock(?:[_\s-]?(?:llm|model))?(?![\w\-])|模拟模型|假模型", FLAGS)
 _LISTING = re.compile(r"\b(?:which|what|list|find|available)\b|哪些|什么|有没有|查找|列出", FLAGS)
 _UNIT = re.compile(

@@ -48,21 +48,25 @@ _MODIFIER = re.compile(
     FLAGS,
 )
 TRAINING = re.compile(
-    r"\b(?:(?:pre|re|post)?-?train(?:ing)?|fine-?\s?tun(?:e|ing)|deploy(?:ing|ment)?|serv(?:e|ing)|host(?:ing)?|launch|quanti[sz]e|"
-    r"distill?(?:ation)?|lora|sft|rlhf|merge)\b|训练|微调|精调|部署|蒸馏|量化|上线|起一?个服务|启动服务",
+    r"\b(?:(?:pre|re|post)?-?train(?:ing)?|fine-?\s?tun(?:e|ing)|deploy(?:ing|ment)?|serv(?:e|ing)|host(?:ing)?|"
+    r"launch|quanti[sz]e|distill?(?:ation)?|lora|sft|rlhf|merge)\b|训练|微调|精调|部署|蒸馏|量化|上线|起一?个服务|启动服务",
     FLAGS,
 )  # fmt: skip
 
+_PERF = (
+    r"\b(?:(?:load|stress)[\s-]?test(?:ing)?|throughput|ttft|tpot|qps|requests per second|sla)\b|"
+    r"压测|压力测试|性能测试|吞吐|首字延迟"
+)
+_PERIOD = r"(?:day|night|morning|evening|week|month|hour|(?:mon|tues|wednes|thurs|fri|satur|sun)day)"
+_SCHEDULE = (
+    rf"\bevery\s+(?:\w+\s+)?{_PERIOD}\b|\b(?:daily|weekly|hourly|nightly|monthly)\b|\bschedule\b|"
+    r"每(?:天|日|周|星期|个?月|小时|晚|早)|定时"
+)
 FUTURE: tuple[tuple[str, re.Pattern[str]], ...] = (
-    ("perf", re.compile(
-        r"\b(?:(?:load|stress)[\s-]?test(?:ing)?|throughput|ttft|tpot|qps|requests per second|sla)\b|压测|压力测试|性能测试|吞吐|首字延迟",
-        FLAGS)),
+    ("perf", re.compile(_PERF, FLAGS)),
     ("rag", re.compile(r"\b(?:ragas|mteb|clip[_\s-]?benchmark|rag)\b", FLAGS)),
-    ("schedule", re.compile(
-        r"\bevery\s+(?:\w+\s+)?(?:day|night|morning|evening|week|month|hour|monday|tuesday|wednesday|thursday|friday|saturday|sunday)\b|"
-        r"\b(?:daily|weekly|hourly|nightly|monthly)\b|\bschedule\b|每(?:天|日|周|星期|个?月|小时|晚|早)|定时",
-        FLAGS)),
-)  # fmt: skip
+    ("schedule", re.compile(_SCHEDULE, FLAGS)),
+)
 """Requests of another kind that this version has no intent for, though they read like an evaluation."""
 
 
@@ -114,7 +118,7 @@ def _is_verb(masked: str, phrase: Phrase, following: list[Phrase]) -> bool:
         return False  # "test results", 评测结果
     if phrase.said in CASUAL and phrase.said.isascii() and _NOUN.search(before):
         return False
-    return not (phrase.said == "run" and _RUN_NUMBER.match(masked, phrase.end))
+    return not (phrase.said in {"run", "运行"} and _RUN_NUMBER.match(masked, phrase.end))
 
 
 def choose(found: list[Phrase], *, concrete: bool) -> str | None:

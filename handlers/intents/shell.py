@@ -34,33 +34,43 @@ def split(text: str) -> Words:
     """Split the first command of `text`; what follows an operator (`;`, `|`, `>`, `$(…)`) is not read."""
     text = _NEXT_FLAG.sub(" ", _CONTINUED.sub(" ", text))
     found = Words()
-    at, word, open_word, expands = 0, "", False, False
+    at, word = 0, None
     while at < len(text):
         char = text[at]
-        if char in " \t\n" or (char == "#" and not open_word):
-            if open_word:
-                found.words.append(Word(word, expands))
-            word, open_word, expands = "", False, False
+        if char in " \t\n" or (char == "#" and word is None):
+            if word is not None:
+                found.words.append(word)
+            word = None
             if char in "\n#":
-                line_end = text.find("\n", at)
-                found.rest = text[line_end + 1 :] if line_end >= 0 else ""
+                found.rest = text[at:].partition("\n")[2]
                 return found
             at += 1
-        elif char in _PAIR and (pair := _PAIR[char].match(text, at)):
-            expands |= char == '"' and bool(_EXPANDED.search(pair[1].replace("\\$", "").replace("\\`", "")))
-            word += pair[1] if char == "'" else _ESCAPED.sub(r"\1", pair[1])
-            open_word, at = True, pair.end()
-        elif char == "\\" and at + 1 < len(text):
-            word, open_word, at = word + text[at + 1], True, at + 2
-        elif char == "$" and not text.startswith("$(", at):
-            word, open_word, expands, at = word + char, True, True, at + 1
-        elif plain := _PLAIN.match(text, at):
-            word, open_word, at = word + plain[0], True, plain.end()
-        else:  # an operator, or a quote that never ends
+            continue
+        part, end = _part(text, at)
+        if end == at:  # an operator, or a quote that never ends
             found.operator = True
-            if open_word and not (char in "<>" and word.isdigit()):
-                found.words.append(Word(word, expands))
-            return found
-    if open_word:
-        found.words.append(Word(word, expands))
+            word = None if word is not None and char in "<>" and word.text.isdigit() else word
+            break
+        word, at = Word((word.text if word else "") + part.text, part.expands or bool(word and word.expands)), end
+    if word is not None:
+        found.words.append(word)
     return found
+
+
+def _part(text: str, at: int) -> tuple[Word, int]:
+    """Read one quoted, escaped or plain part of a word; return it and where it ends, `at` if it is none."""
+    char = text[at]
+    if char in _PAIR:
+        pair = _PAIR[char].match(text, at)
+        if pair is None:
+            return Word(""), at
+        if char == "'":
+            return Word(pair[1]), pair.end()
+        expands = _EXPANDED.search(pair[1].replace("\\$", "").replace("\\`", "")) is not None
+        return Word(_ESCAPED.sub(r"\1", pair[1]), expands), pair.end()
+    if char == "\\":
+        return Word(text[at + 1 : at + 2]), min(at + 2, len(text)) if at + 1 < len(text) else at
+    if char == "$" and not text.startswith("$(", at):
+        return Word(char, expands=True), at + 1
+    plain = _PLAIN.match(text, at)
+    return (Word(""), at) if plain is None else (Word(plain[0]), plain.end())

@@ -90,7 +90,7 @@ TEXTS = {
     "logs.none": "{run} has no log yet.",
     "logs.no_run": "There is no run yet whose log I could show.",
     # --- benchmarks
-    "benchmarks.found": "{count} benchmarks{what}:",
+    "benchmarks.found": "Benchmarks{what}: {count}",
     "benchmarks.shown": "{shown} of {count} shown; narrow it with a tag or words, or ask `what is NAME`.",
     "benchmarks.what.tags": " tagged {tags}",
     "benchmarks.what.query": " for “{query}”",

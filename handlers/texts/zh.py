@@ -90,7 +90,7 @@ TEXTS = {
     "logs.none": "{run} 还没有日志。",
     "logs.no_run": "还没有可以查看日志的任务。",
     # --- benchmarks
-    "benchmarks.found": "{count} 个评测集{what}：",
+    "benchmarks.found": "评测集{what}：共 {count} 个",
     "benchmarks.shown": "共 {count} 个，显示了 {shown} 个；可以用标签或关键词缩小范围，或问 `介绍一下 名称`。",
     "benchmarks.what.tags": "，标签 {tags}",
     "benchmarks.what.query": "，关键词“{query}”",

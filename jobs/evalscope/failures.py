@@ -105,7 +105,8 @@ def _of_endpoint(error: BaseException, api_url: str, model: str) -> ScopebotErro
 
 def _of_installation(error: BaseException) -> ScopebotError | None:
     kind, text = type(error).__name__, str(error)
-    if "E1001" in text or kind in {"_DownloadDeadlineError", "LocalEntryNotFoundError", "OfflineModeIsEnabled"}:
+    kinds = {"_DownloadDeadlineError", "LocalEntryNotFoundError", "OfflineModeIsEnabled"}
+    if kind in kinds or "E1001" in text or ("Couldn't reach" in text and "on the Hub" in text):
         return DatasetUnreachable(detail=text[:DETAIL_LENGTH])
     if kind == "MetricDataMissing" or any(word in text for word in ("NLTK resource", "nltk_data", "punkt_tab")):
         return NltkMissing(detail=text[:DETAIL_LENGTH])

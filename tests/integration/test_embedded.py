@@ -177,8 +177,12 @@ def test_the_password_is_required_and_only_the_owner_can_read_it(folder: Path) -
     with EmbeddedServer(folder):
         state = state_of(folder)
         assert len(state.password) == 32
+        once = Retry(NoBackoff(), 0)
         for password in (None, "wrong"):
-            with Redis(port=state.port, password=password, retry=Retry(NoBackoff(), 0)) as client, pytest.raises(AuthenticationError):
+            with (
+                Redis(port=state.port, password=password, retry=once) as client,
+                pytest.raises(AuthenticationError),
+            ):
                 client.ping()
         for name in ("server.json", "valkey.conf"):
             assert stat.S_IMODE((folder / "valkey" / name).stat().st_mode) == 0o600

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -69,9 +70,7 @@ def deliveries(draw: st.DrawFn) -> tuple[list[tuple[int, str, int]], list[str], 
 
     Each slice begins no later than where the ones before it ended: parts come again, also after newer ones.
     """
-    told = draw(
-        st.lists(st.tuples(st.integers(0, RUNS - 1), st.sampled_from(WHATS), st.integers(1, 2)), max_size=10)
-    )
+    told = draw(st.lists(st.tuples(st.integers(0, RUNS - 1), st.sampled_from(WHATS), st.integers(1, 2)), max_size=10))
     steps = draw(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 12)), min_size=len(told), max_size=len(told)))
     ids, milliseconds, sequence = [], 5, 8
     for more, further in steps:  # 5-9, 5-10, 6-0, …: not in the order of text
@@ -248,10 +247,8 @@ def test_two_readers_at_once_apply_each_transition_once(
 
     def slow(session: Any, one: Event) -> bool:
         if one.what == "started":
-            try:
-                both_read.wait()  # where the other is held back by the lock, this goes on after a second
-            except threading.BrokenBarrierError:
-                pass
+            with suppress(threading.BrokenBarrierError):  # where the lock holds the other back, go on after a second
+                both_read.wait()
         applied.append(one.what)
         return real(session, one)
 

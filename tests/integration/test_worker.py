@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import socket
 import sqlite3
 import time
@@ -110,7 +108,7 @@ def test_each_sample_is_a_row_with_the_hash_of_its_content(ended: Ended, office:
     assert ended.run.result is not None
     headline = ended.run.result.benchmarks[0].headline
     assert headline is not None
-    right = [json.loads(row["scores"])["acc"] for row in rows]
+    right = [json.loads(row["scores"])[headline.name] for row in rows]
     assert sum(right) / len(right) == pytest.approx(headline.score, abs=1e-3)
 
 
@@ -268,15 +266,13 @@ def test_a_signed_job_under_another_functions_name_is_refused(office: Office, tm
 
 
 @pytest.mark.xfail(strict=True, reason="finding: RQ calls whatever function a job names as its callback")
-def test_a_job_that_brings_callbacks_of_its_own_calls_none_of_them(office: Office, tmp_path: Path) -> None:
-    marker = "rq-callback-ran-in"
+def test_a_job_that_brings_callbacks_of_its_own_calls_none_of_them(office: Office) -> None:
     job = open_queue(office.redis).enqueue_call(
         EVAL_TASK, args=("not signed",), job_id="stranger-callback", on_failure=Callback("builtins.print")
     )
     office.wait_for_job(job.id)
-    del marker
     printed = (office.settings.folder / "worker.log").read_text(encoding="utf-8")
-    assert "stranger-callback" not in printed
+    assert "<class 'jobs.queue.JobRefused'>" not in printed
 
 
 @pytest.fixture
@@ -306,9 +302,7 @@ def test_a_run_that_fails_says_why_and_leaves_the_worker_well(
     office: Office, mock_spec: Callable[..., EvalSpec], run_to_end: Callable[..., Ended]
 ) -> None:
     spec = mock_spec()
-    nowhere = spec.model_copy(
-        update={"datasets": (DatasetTarget(name="faq", benchmark="general_qa", local=True),)}
-    )
+    nowhere = spec.model_copy(update={"datasets": (DatasetTarget(name="faq", benchmark="general_qa", local=True),)})
     failed = run_to_end(nowhere)
     assert failed.run.state is RunState.FAILED
     assert failed.run.failure is not None
@@ -353,6 +347,4 @@ def test_a_worker_appears_when_it_starts_and_leaves_on_sigterm(
 
 def test_the_worker_of_all_these_tests_still_lives(office: Office) -> None:
     assert office.process.poll() is None
-    os.kill(office.process.pid, 0)
-    assert signal.SIGTERM  # it gets one at the end of the session
     assert str(office.process.pid) in {worker["pid"] for worker in living_workers(office.redis)}

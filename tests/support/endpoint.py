@@ -144,7 +144,9 @@ class Endpoint:
     `key` is the only key it takes (any, where None); `html_on_get` makes every GET a web page.
     """
 
-    def __init__(self, behaviour: Behaviour | None = None, *, key: str | None = None, html_on_get: bool = False) -> None:
+    def __init__(
+        self, behaviour: Behaviour | None = None, *, key: str | None = None, html_on_get: bool = False
+    ) -> None:
         self.behaviour = behaviour or answers()
         self.key = key
         self.html_on_get = html_on_get

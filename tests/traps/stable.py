@@ -10,6 +10,7 @@ import selectors
 import signal
 import sys
 import traceback
+from pathlib import Path
 from typing import Any, NoReturn
 
 from jobs.worker import _preload
@@ -45,7 +46,7 @@ def main() -> None:
 
 def _work(job: dict[str, Any], catalog: Any) -> NoReturn:
     """Be the work-horse: the code finds the catalog as `catalog`."""
-    with open(job["output"], "ab", buffering=0) as output, open(os.devnull, "rb") as nothing:
+    with Path(job["output"]).open("ab") as output, Path(os.devnull).open("rb") as nothing:
         os.dup2(nothing.fileno(), 0)
         os.dup2(output.fileno(), 1)
         os.dup2(output.fileno(), 2)

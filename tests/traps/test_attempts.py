@@ -4,19 +4,13 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from pathlib import Path
 
-from horses import Ended, Horses, model, sample, spec
+from horses import Ended, Horses, by_half, model, sample, spec
 from support.endpoint import Endpoint, after, answers, fails
 
 from jobs.evalscope.fixes import PLOTLY_JS, plotly_script
 
 ALL = 34
-
-
-def by_length(question: str) -> str:
-    """Answer a digit that depends on the question alone: right for some."""
-    return str(len(question) % 10)
 
 
 def score(ended: Ended) -> list[object]:
@@ -34,7 +28,7 @@ def samples(ended: Ended) -> int:
 
 def lines(ended: Ended, kind: str) -> list[dict[str, object]]:
     """Return all predictions or reviews; raises where one is not whole."""
-    found = [path for path in (ended.work / kind).rglob("*.jsonl")]
+    found = list((ended.work / kind).rglob("*.jsonl"))
     return [json.loads(line) for path in found for line in path.read_text(encoding="utf-8").splitlines()]
 
 
@@ -52,7 +46,7 @@ def test_the_html_report_follows_the_scores_and_loads_plotly_from_the_bot(horses
 
 
 def test_another_attempt_asks_nothing_again_and_gives_the_same_score(horses: Horses) -> None:
-    with Endpoint(answers(by_length)) as endpoint:
+    with Endpoint(answers(by_half)) as endpoint:
         run = spec(model(endpoint.url), limit=12)
         first = horses.evaluate(run)
         asked = len(endpoint.completions)
@@ -69,13 +63,13 @@ def test_another_attempt_asks_nothing_again_and_gives_the_same_score(horses: Hor
 
 
 def test_an_attempt_goes_on_where_one_that_failed_stopped(horses: Horses) -> None:
-    with Endpoint(after(7, fails(401), answers(by_length))) as endpoint:
+    with Endpoint(after(7, fails(401), answers(by_half))) as endpoint:
         run = spec(model(endpoint.url), limit=ALL)
         failed = horses.evaluate(run)
-        endpoint.behaviour, asked = answers(by_length), len(endpoint.completions)
+        endpoint.behaviour, asked = answers(by_half), len(endpoint.completions)
         ended = horses.evaluate(run, again=failed)
         assert len(endpoint.completions) - asked == ALL - 6
-    with Endpoint(answers(by_length)) as endpoint:
+    with Endpoint(answers(by_half)) as endpoint:
         whole = horses.evaluate(spec(model(endpoint.url), limit=ALL))
     assert (failed.code, ended.code, whole.code) == ("endpoint_denied", "succeeded", "succeeded")
     assert score(ended) == score(whole)
@@ -84,12 +78,15 @@ def test_an_attempt_goes_on_where_one_that_failed_stopped(horses: Horses) -> Non
 
 
 def test_an_attempt_that_was_killed_while_it_wrote_leaves_nothing_torn(horses: Horses) -> None:
-    with Endpoint(answers(by_length)) as endpoint:
+    with Endpoint(answers(by_half)) as endpoint:
         run = spec(model(endpoint.url))
         first = horses.evaluate(run)
-        for kind in ("predictions", "reviews"):
-            (path,) = (first.work / kind).rglob("*.jsonl")
-            _tear(path)
+        predictions, reviews = (next((first.work / kind).rglob("*.jsonl")) for kind in ("predictions", "reviews"))
+        # one answer was half written, so it was not scored yet; another was being scored
+        torn = json.loads(predictions.read_bytes().splitlines()[-1])["index"]
+        scored = [line for line in reviews.read_bytes().splitlines() if json.loads(line)["index"] != torn]
+        predictions.write_bytes(predictions.read_bytes()[:-40])
+        reviews.write_bytes(b"\n".join(scored)[:-40])
         second = horses.evaluate(run, again=first)
         assert len(endpoint.completions) == 6 + 1  # the torn one alone is asked again
         third = horses.evaluate(run, again=second)
@@ -100,7 +97,7 @@ def test_an_attempt_that_was_killed_while_it_wrote_leaves_nothing_torn(horses: H
 
 def test_the_running_score_ends_equal_to_the_final_one_over_two_subsets(horses: Horses) -> None:
     both = sample(subset_list=["en", "zh"]).model_copy(update={"subsets": {"en": ALL, "zh": 22}})
-    with Endpoint(answers(by_length)) as endpoint:
+    with Endpoint(answers(by_half)) as endpoint:
         ended = horses.evaluate(spec(model(endpoint.url), both, limit=8))
         assert len(endpoint.completions) == 16  # the limit counts for each subset
     headline = ended.result.benchmarks[0].headline
@@ -109,8 +106,3 @@ def test_the_running_score_ends_equal_to_the_final_one_over_two_subsets(horses: 
     (running,) = ended.progress.scores
     assert (running.score, running.num, running.interval) == (headline.score, headline.num, headline.interval)
     assert (ended.progress.done, ended.progress.total) == (16, 16)
-
-
-def _tear(path: Path) -> None:
-    data = path.read_bytes()
-    path.write_bytes(data[: data.rstrip(b"\n").rfind(b"\n") + 40])

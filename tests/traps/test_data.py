@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import string
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from horses import Horses, Running, benchmark, model, sample, spec
+from horses import Horses, Running, benchmark, by_heart, model, sample, spec
 from support.endpoint import Endpoint, answers
 
 from handlers.texts import CATALOGUES, Texts
 from jobs.models import DatasetTarget, Failure, ModelTarget
-from jobs.sample import SAMPLE_DATASETS
 
 MOCK = ModelTarget(name="mock", model="mock_llm", eval_type="mock_llm")
 WITHOUT_NLTK = """
@@ -34,15 +32,6 @@ def told(failure: Failure, *words: str) -> None:
     assert all(word in said for word in words), said
 
 
-@pytest.fixture(scope="session")
-def right_answer() -> Callable[[str], str]:
-    """A model that knows the English half of sample_qa by heart."""
-    path = SAMPLE_DATASETS["sample_qa"].folder / "en_test.jsonl"
-    records = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    known = {record["question"]: record["answer"] for record in records}
-    return known.__getitem__
-
-
 @pytest.fixture(scope="module", autouse=True)
 def unreachable(horses: Horses, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Running]]:
     """What waits for a hub, begun before everything else of this file."""
@@ -52,7 +41,7 @@ def unreachable(horses: Horses, tmp_path_factory: pytest.TempPathFactory) -> Ite
         running[hub] = horses.start(
             spec(MOCK, benchmark("gsm8k"), dataset_hub=hub), environment={"MODELSCOPE_CACHE": cache, "HF_HOME": cache}
         )
-    yield running
+    return running
 
 
 def test_an_unknown_benchmark_names_the_three_nearest(horses: Horses) -> None:
@@ -92,7 +81,7 @@ def test_a_data_set_that_is_not_registered_on_this_worker_is_missing(horses: Hor
 def test_a_data_set_without_the_subset_s_file_is_missing(horses: Horses, tmp_path: Path) -> None:
     toml = f'[datasets.faq]\nbenchmark = "general_qa"\nlocal_path = "{tmp_path}"\n'
     dataset = DatasetTarget(name="faq", benchmark="general_qa", local=True, args={"subset_list": ["hr"]})
-    ended = horses.evaluate(spec(MOCK, dataset, model=MOCK), toml=toml, within=8)
+    ended = horses.evaluate(spec(MOCK, dataset), toml=toml, within=8)
     # BLEU is among general_qa's metrics, so NLTK's tables were found before
     assert ended.code == "dataset_missing"
     told(ended.failure, "hr", f"{tmp_path}/hr_test.jsonl")
@@ -108,12 +97,10 @@ def test_without_nltk_s_data_the_run_fails_instead_of_scoring_0(horses: Horses, 
     assert ended.result.benchmarks == ()
 
 
-def test_with_the_data_we_bring_bleu_is_1_for_the_right_answer(
-    horses: Horses, tmp_path: Path, right_answer: Callable[[str], str]
-) -> None:
+def test_with_the_data_we_bring_bleu_is_1_for_the_right_answer(horses: Horses, tmp_path: Path) -> None:
     environment: dict[str, str | None] = {"NLTK_DATA": None, "HOME": str(tmp_path)}
     before = "import nltk\nnltk.data.path[:] = []"
-    with Endpoint(answers(right_answer)) as endpoint:
+    with Endpoint(answers(by_heart)) as endpoint:
         ended = horses.evaluate(
             spec(model(endpoint.url), sample(metric_list=BLEU)), environment=environment, before=before
         )

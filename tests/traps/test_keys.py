@@ -23,12 +23,12 @@ def everything_in(redis: Redis) -> bytes:
     found: list[Any] = []
     for key in redis.scan_iter():
         read = {
-            b"string": lambda k: redis.get(k),
-            b"hash": lambda k: redis.hgetall(k),
+            b"string": redis.get,
+            b"hash": redis.hgetall,
             b"list": lambda k: redis.lrange(k, 0, -1),
-            b"set": lambda k: redis.smembers(k),
+            b"set": redis.smembers,
             b"zset": lambda k: redis.zrange(k, 0, -1),
-            b"stream": lambda k: redis.xrange(k),
+            b"stream": redis.xrange,
         }[redis.type(key)]
         found += [key, read(key)]
     return repr(found).encode()
@@ -51,7 +51,9 @@ def _files(ended: Ended) -> list[Path]:
 
 def test_a_worker_without_the_key_says_which_variable_it_lacks(horses: Horses) -> None:
     with Endpoint() as endpoint:
-        ended = horses.evaluate(spec(model(endpoint.url, key="mine")), toml=TOML, environment={"MY_KEY": None}, within=8)
+        ended = horses.evaluate(
+            spec(model(endpoint.url, key="mine")), toml=TOML, environment={"MY_KEY": None}, within=8
+        )
     assert ended.code == "key_missing"
     assert ended.failure.params == {"key": "mine", "where": "$MY_KEY"}
     assert endpoint.calls == []

@@ -76,9 +76,7 @@ def test_no_spelling_of_a_metadata_or_link_local_address_gets_through_for_anyone
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.255.255.254", "::1", *PRIVATE])
 @given(data=st.data())
-def test_no_spelling_of_a_loopback_or_private_address_gets_through_for_chat(
-    address: str, data: st.DataObject
-) -> None:
+def test_no_spelling_of_a_loopback_or_private_address_gets_through_for_chat(address: str, data: st.DataObject) -> None:
     assert not AddressRule("checked").allows(data.draw(spellings(address)))
 
 
@@ -89,9 +87,7 @@ def test_the_whole_link_local_range_is_refused_in_every_spelling(number: int, da
 
 
 @given(st.integers(0, 2**32 - 1), st.data())
-def test_every_wrapping_of_an_ipv4_address_is_judged_as_the_address_itself(
-    number: int, data: st.DataObject
-) -> None:
+def test_every_wrapping_of_an_ipv4_address_is_judged_as_the_address_itself(number: int, data: st.DataObject) -> None:
     address = str(ipaddress.IPv4Address(number))
     wrapped = data.draw(spellings(address))
     for network in NETWORKS:
@@ -131,9 +127,7 @@ def test_a_private_address_is_reached_by_allow_hosts_or_registration_only(addres
     assert AddressRule("registered").allows(address)
 
 
-@pytest.mark.parametrize(
-    ("network", "allowed"), [("registered", True), ("console", True), ("checked", False)]
-)
+@pytest.mark.parametrize(("network", "allowed"), [("registered", True), ("console", True), ("checked", False)])
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.0.0.53", "::1", "::ffff:127.0.0.1"])
 def test_loopback_is_for_the_owner_of_the_machine(address: str, network: Network, *, allowed: bool) -> None:
     assert AddressRule(network).allows(address) is allowed

@@ -105,9 +105,12 @@ def test_folding_twice_is_folding_once(said: str) -> None:
 @pytest.mark.parametrize(
     ("said", "meant"),
     [
-        ("gsm9k", "gsm8k"), ("humanevl", "humaneval"), ("ifevl", "ifeval"),
+        ("gsm9k", "gsm8k"),
+        ("humanevl", "humaneval"),
+        ("ifevl", "ifeval"),
         pytest.param(
-            "mmul", "mmlu",
+            "mmul",
+            "mmlu",
             marks=pytest.mark.xfail(strict=True, reason="finding: mmlu_pro, mmlu_redux and multi_if are given"),
         ),
     ],
@@ -133,9 +136,7 @@ def test_a_search_needs_all_words_and_puts_names_first() -> None:
     assert SMALL.search("gsm8k cooking") == []
 
 
-@pytest.mark.parametrize(
-    ("subsets", "samples"), [({}, None), ({"a": 3, "b": 0}, None), ({"a": 3, "b": 4}, 7)]
-)
+@pytest.mark.parametrize(("subsets", "samples"), [({}, None), ({"a": 3, "b": 0}, None), ({"a": 3, "b": 4}, 7)])
 def test_a_size_is_known_only_where_every_subsets_is(subsets: dict[str, int], samples: int | None) -> None:
     assert BenchmarkInfo(name="x", pretty_name="x", subsets=subsets).samples == samples
 

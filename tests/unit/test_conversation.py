@@ -219,7 +219,7 @@ async def test_benchmarks_are_found_by_tag_words_and_name(services: FakeServices
 
 async def test_a_long_list_says_what_it_leaves_out(services: FakeServices) -> None:
     (reply,) = await services.say("/benchmarks")
-    assert "276 benchmarks" in reply.message.text
+    assert "Benchmarks: 276" in reply.message.text
     assert "30 of 276 shown" in reply.message.model_dump_json()
 
 

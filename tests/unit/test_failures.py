@@ -9,7 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.errors import (
-    EndpointDenied, EndpointRefused, HostRefused, NltkMissing, RunCrashed, RunError, ScopebotError,
+    EndpointDenied,
+    EndpointRefused,
+    HostRefused,
+    NltkMissing,
+    RunCrashed,
+    RunError,
+    ScopebotError,
 )  # fmt: skip
 from jobs.evalscope.failures import DETAIL_LENGTH, brief, by_status, classify
 
@@ -90,25 +96,29 @@ def test_an_extra_that_lacks_is_told_with_its_install_line() -> None:
     }
 
 
+def caused(error: Exception, *causes: Exception) -> Exception:
+    """Return the error as it is when each was raised from the one that follows it."""
+    link = error
+    for cause in causes:
+        link.__cause__ = cause
+        link = cause
+    return error
+
+
 def test_the_cause_below_is_found_and_not_what_wrapped_it() -> None:
-    try:
-        try:
-            raise status_error(401)
-        except openai.APIStatusError as cause:
-            raise RuntimeError("evaluation failed") from cause
-    except RuntimeError as error:
-        assert isinstance(classify(error, api_url=URL), EndpointDenied)
+    assert isinstance(classify(caused(RuntimeError("evaluation failed"), status_error(401))), EndpointDenied)
+    during = RuntimeError("evaluation failed")
+    during.__context__ = status_error(401)
+    assert isinstance(classify(during), EndpointDenied)
 
 
-def test_the_address_rule_below_a_connection_error_is_what_is_told() -> None:
-    try:
-        try:
-            raise PermissionError("Scopebot's address rule refuses a connection to 127.0.0.1")
-        except PermissionError as cause:
-            raise openai.APIConnectionError(request=REQUEST) from cause
-    except openai.APIConnectionError as error:
-        found = classify(error, api_url=URL)
-    assert isinstance(found, HostRefused)
+def test_the_address_rules_word_goes_before_what_clients_and_our_own_check_made_of_it() -> None:
+    refusal = PermissionError("Scopebot's address rule refuses a connection to 127.0.0.1")
+    client = caused(httpx.ConnectError("refused"), refusal)
+    for error in (openai.APIConnectionError(request=REQUEST), EndpointRefused(url=URL)):
+        found = classify(caused(error, client), api_url=URL)
+        assert isinstance(found, HostRefused)
+        assert found.params == {"host": "127.0.0.1"}
 
 
 def test_an_error_of_ours_anywhere_in_the_chain_goes_first() -> None:

@@ -13,8 +13,17 @@ from pydantic import ValidationError
 
 from jobs.lifecycle import RunState
 from jobs.models import (
-    BenchmarkResult, DatasetTarget, EvalSpec, Frozen, GenerationSettings, MetricResult, ModelTarget, Progress, Run,
-    RunResult, limited,
+    BenchmarkResult,
+    DatasetTarget,
+    EvalSpec,
+    Frozen,
+    GenerationSettings,
+    MetricResult,
+    ModelTarget,
+    Progress,
+    Run,
+    RunResult,
+    limited,
 )  # fmt: skip
 
 NOW = datetime(2025, 3, 1, 12, tzinfo=UTC)

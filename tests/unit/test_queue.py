@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -123,14 +125,10 @@ def test_the_next_attempt_is_a_job_of_its_own(redis_client: Redis) -> None:
 
 
 def test_a_job_lies_on_redis_as_json_and_not_as_a_pickle(redis_client: Redis) -> None:
-    import zlib
-
     enqueue(redis_client, run(), key=KEY, timeout=60)
     raw = cast("dict[bytes, bytes]", redis_client.hgetall("rq:job:r12-a1"))[b"data"]
-    try:
+    with suppress(zlib.error):
         raw = zlib.decompress(raw)
-    except zlib.error:
-        pass
     name, _, args, kwargs = json.loads(raw)
     assert name == EVAL_TASK
     assert unsign(args[0], KEY) == PAYLOAD

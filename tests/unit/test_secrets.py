@@ -11,6 +11,7 @@ from handlers.intents.secrets import REDACTED, find_secrets, redact
 SECRETS = [
     ("openai_key", "sk-abcdEFGH1234567890abcdEFGH"),
     ("openai_key", "sk-proj-Ab1_cdEFGH1234567890"),
+    ("openai_key", "sk-abcdefghijklmnopqrstuvwx"),
     ("openai_key", "sk-xxx"),
     ("anthropic_key", "sk-ant-api03-abcDEF_123-xyz"),
     ("slack_token", "xoxb-123456789012-abcdefABCDEF"),
@@ -41,13 +42,31 @@ def test_a_secret_is_found_and_taken_out(kind: str, secret: str, around: str) ->
 @pytest.mark.parametrize(
     "text",
     [
-        "sk-learn", "scikit-learn and sk-learn-extra", "risk-abcdefgh12345678901234", "task-123", "desk-1234567890123456789",
-        "Qwen/Qwen2.5-7B-Instruct", "deepseek-r1-distill-qwen-32b-20250120", "hf_hub", "max_tokens=512", "eyJ", "xoxo-love",
-        "the bearer of this", "bearer authentication scheme", "with key prod-openai", "api key name prod-openai-team-1",
-        "token: qwen-plus", "sk-learn-is-a-library-people-use", "ghp_short", "AKIA", "评测 qwen-plus，100 条",
-        "evaluate sk-model on gsm8k", "api_key=EMPTY", "--api-key $DASHSCOPE_API_KEY",
+        "sk-learn",
+        "scikit-learn and sk-learn-extra",
+        "risk-abcdefgh12345678901234",
+        "task-123",
+        "desk-1234567890123456789",
+        "Qwen/Qwen2.5-7B-Instruct",
+        "deepseek-r1-distill-qwen-32b-20250120",
+        "hf_hub",
+        "max_tokens=512",
+        "eyJ",
+        "xoxo-love",
+        "the bearer of this",
+        "bearer authentication scheme",
+        "with key prod-openai",
+        "api key name prod-openai-team-1",
+        "token: qwen-plus",
+        "sk-learn-is-a-library-people-use",
+        "ghp_short",
+        "AKIA",
+        "评测 qwen-plus，100 条",
+        "evaluate sk-model on gsm8k",
+        "api_key=EMPTY",
+        "--api-key $DASHSCOPE_API_KEY",
     ],
-)  # fmt: skip
+)
 def test_what_is_no_secret(text: str) -> None:
     assert find_secrets(text) == []
     assert redact(text) == text

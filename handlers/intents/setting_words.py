@@ -1,0 +1,107 @@
+"""How an evaluation's settings are said, as data: one pattern a way of saying it."""
+
+from __future__ import annotations
+
+import re
+
+from handlers.intents.lexicon import FLAGS
+from handlers.intents.numbers import FRACTION, NUMBER
+
+N = rf"(?P<n>{NUMBER})"
+_IS = r"\s*(?:[=:]|\bto\b|\bof\b|\bat\b|\bis\b|设置?为|设成|调到|改成|为|是|设)?\s*"
+_END = r"(?![\w\-/]|\.\d)"
+EN_UNIT = (
+    r"(?:samples?|questions?|examples?|problems?|items?|prompts?|cases?|rows?|entries|instances?|data\s*points?|"
+    r"records?)(?!\w)"
+)
+_ZH_COUNTED = r"(?:条|道题?|题(?!目?集)|个?(?:样本|问题|例子|题目|数据点)|份样本)"
+ZH_UNIT = rf"(?:{_ZH_COUNTED}|个(?=$|[,\s。]))"
+
+_TOKENS_EN = r"\bmax(?:imum|\.)?[\s_\-]*(?:(?:new|output)[\s_\-]*)?tokens?"
+_TOKENS_ZH = r"最大(?:输出|生成)?(?:长度|token数?)"
+_AT_MOST = r"(?:\bat most|\bup to|\bmax(?:imum)?(?: of)?|\bno more than|最多|最大|不超过)"
+_AT_ONCE = (
+    r"(?:at a time|at once|in parallel|(?:parallel|concurrent)(?:\s+(?:requests?|workers?))?|workers?(?!\w)|"
+    r"threads?(?!\w)|个?线程|个?并发|路并发)"
+)
+_BATCH = r"(?:\b(?:eval[\s_]?)?batch(?:[\s_\-]?size)?|\bconcurrency|批次?大小|批量(?:大小)?|并发(?:数|度)?)"
+_REPEAT = (
+    r"(?:\brepeats?|\brepeat(?:ed|ing)?(?:\s+(?:it|each|every|all))*(?:\s+(?:one|sample|question))?|"
+    r"重复|每题|每条|每个问题)"
+)
+_LIMIT_WORD = r"(?:\blimit(?:ed)?|限制|上限|样本数|样本量|数量|抽样|抽取|采样|抽|\b(?:num[_ ]?)?samples?(?:\s*size)?)"
+_ADJECTIVES = r"(?:(?!and\b|shot|tokens?\b|times\b|models?\b)[A-Za-z\x02]+\s+){0,2}?"
+_EACH_SUBSET = r"(?:per|(?:for|in|from)\s+each)\s+(?:subset|subject|category|benchmark|dataset|task)\b"
+_ZH_SHARE = r"百分之[零一二两三四五六七八九十\d]{1,5}|[二三四五六七八九十\d]{1,3}分之[一二三四五六七八九\d]{1,3}"
+
+_NUMBERS: tuple[tuple[str, str], ...] = (
+    ("generation_config.temperature", rf"(?:\btemp(?:erature)?|温度){_IS}{N}{_END}"),
+    ("generation_config.top_p", rf"(?:\btop[\s_\-]?p|核采样){_IS}{N}{_END}"),
+    ("generation_config.top_k", rf"\btop[\s_\-]?k{_IS}{N}{_END}"),
+    ("generation_config.max_tokens", rf"(?:{_TOKENS_EN}|{_TOKENS_ZH}){_IS}{N}{_END}"),
+    ("generation_config.max_tokens", rf"{_AT_MOST}\s*(?:生成|输出)?\s*{N}\s*个?\s*(?:new |output )?(?:tokens?|令牌)"),
+    ("generation_config.max_tokens", rf"{N}\s*(?:max(?:imum)?\s+tokens?|tokens?\s+(?:max(?:imum)?|at most|limit))"),
+    ("seed", rf"(?:\b(?:random\s+)?seed|随机种子|种子){_IS}{N}{_END}"),
+    ("few_shot", rf"{N}[\s\-]?shots?\b"),
+    ("few_shot", rf"\b(?:few[\s_\-]?shots?(?:[\s_]?num)?|shots?){_IS}{N}{_END}"),
+    ("few_shot", rf"{N}\s*(?:个\s*)?(?:few[\s\-]?shot|in-context)\s*(?:examples?|samples?|demo\w*|示例|样例)"),
+    ("few_shot", r"(?P<n>零|(?<![\d.])0)\s?样本"),
+    ("few_shot", rf"{N}\s*个\s*(?:示例|样例|范例)"),
+    ("eval_batch_size", rf"{_BATCH}{_IS}{N}{_END}"),
+    ("eval_batch_size", rf"{N}\s*{_AT_ONCE}"),
+    ("repeats", rf"{_REPEAT}{_IS}(?:跑|做|测)?\s*{N}\s*(?:times|x\b|次|遍)?"),
+    ("repeats", rf"{N}\s*(?:repeats?|repetitions?|times|次|遍|轮)(?![A-Za-z])"),
+    ("limit", rf"(?P<n>(?:\d{{1,3}}(?:\.\d{{1,6}})?|{NUMBER})\s*(?:%|per\s?cent\b))"),
+    ("limit", rf"(?P<n>{_ZH_SHARE})"),
+    ("limit", rf"(?<![\w\-])(?P<n>{FRACTION})(?![A-Za-z\-])"),
+    ("limit", rf"(?:\b(?:first|top)|前)\s*{N}\s*(?:{EN_UNIT}|{ZH_UNIT})?"),
+    ("limit", rf"{N}[\s\-]*{_ADJECTIVES}{EN_UNIT}"),
+    ("limit", rf"{N}\s*\x02+\s*{EN_UNIT}"),
+    ("limit", rf"{N}\s*{_ZH_COUNTED}"),
+    ("limit", rf"{_LIMIT_WORD}\s*(?:it\s+)?{_IS}{N}{_END}"),
+    ("limit", rf"{N}\s*{_EACH_SUBSET}"),
+    ("limit", rf"每个(?:子集|数据集|评测集)\s*{N}\s*{ZH_UNIT}?"),
+    ("limit", rf"(?:只跑|只测|跑|测)\s*{N}\s*个"),
+)
+NUMBERS = tuple((name, re.compile(pattern, FLAGS)) for name, pattern in _NUMBERS)
+"""Setting → a pattern whose group n is its number. In order: what an earlier one reads, a later one does not see."""
+
+_WORD = r"[A-Za-z0-9][\w.\-]{0,80}"
+_MODEL = rf"{_WORD}(?:/{_WORD})?"
+_KEY_NAME = rf"(?P<w>(?!(?:is|and|on|for|to|in)\b){_WORD})"
+_KEY_EN = r"(?:\b(?:with|using|use|and|via)\s+)?(?:the\s+|my\s+)?(?:api[\s_\-]?)?(?<![\w\-])key"
+_HUB = r"(?P<w>hugging\s?face|modelscope|hf|魔搭|抱抱脸)(?:\s*(?:hub|datasets?))?(?:上?的?(?:数据集?)|上?下载)?"
+_WORDS: tuple[tuple[str, str], ...] = (
+    ("dataset_hub", rf"(?:\b(?:from|on|via|using|use)\s+(?:the\s+)?|从|用|使用)\s*{_HUB}(?![\w/\-])"),
+    ("api_key_name", rf"{_KEY_EN}(?:\s+(?:named|called|name))?\s*[=:]?\s*{_KEY_NAME}"),
+    ("api_key_name", rf"(?:用|使用|以)?\s*(?:名为)?(?:密钥|秘钥)\s*(?:名为?|叫|是|为|[=:])?\s*{_KEY_NAME}"),
+)
+WORDS = tuple((name, re.compile(pattern, FLAGS)) for name, pattern in _WORDS)
+"""Setting → a pattern whose group w is its value."""
+
+_CARDS = r"(?:nvidia\s+)?(?<![\w\-/])(?:a10g?|a100|a800|h20|h100|h200|h800|b200|l4|l40s?|rtx\s?\d{4}|v100)(?![\w\-/])"
+_CARD_COUNT = r"(?:\d{1,2}|one|two|four|eight|[一两二四八])\s*(?:x|块|张|个)?\s*"
+_UNHANDLED: tuple[tuple[str, str], ...] = (
+    ("judge", rf"(?:\b(?:with|using|use|and)\s+)?{_MODEL}\s+as\s+(?:the\s+|a\s+)?judge"),
+    ("judge", rf"\bjudged?\s+(?:by|with|model)\s+{_MODEL}|\bllm[\s\-]judge\b"),
+    ("judge", rf"用\s*{_MODEL}\s*(?:做|当|作为|来当)\s*(?:裁判|评委|评审|judge)(?:模型)?|裁判模型\s*{_MODEL}"),
+    ("sandbox", r"(?:\b(?:in|with|using)\s+(?:a\s+|the\s+)?)?(?:\bdocker\s+)?\bsandbox(?:ed)?\b|(?:在|用)?沙[箱盒]里?"),
+    ("gpu", rf"(?:\bon\s+|用|在)?(?:an?\s+)?(?:{_CARD_COUNT})?(?:{_CARDS}(?:\s*gpus?|显?卡)?|\bgpus?\b|显卡)"),
+    ("analysis_report", r"\banalysis\s+report\b|分析报告"),
+    ("use_cache", r"\b(?:use|from|with|using)\s+(?:the\s+)?cache(?:\s+of)?(?:\s+r\d+)?\b|(?:用|使用)缓存"),
+)
+UNHANDLED = tuple((name, re.compile(pattern, FLAGS)) for name, pattern in _UNHANDLED)
+"""What EvalScope could and this version cannot yet: said so instead of being left out silently."""
+
+BARE_URL = re.compile(r"(?<![\w./@])(?:localhost|\d{1,3}(?:\.\d{1,3}){3}):\d{2,5}(?:/[\w./\-]{0,200})?", FLAGS)
+
+_MARKER = (
+    r"(?:no,?\s*wait|wait|sorry|scratch\s+that|i\s+mean|actually|or\s+rather|no|"
+    r"不对|不不|不是|不|说错了|改成|应该是|还是)"
+)
+CORRECTION = re.compile(
+    rf"(?P<a>{NUMBER})(?P<unit>\s*(?:%|{EN_UNIT}|{ZH_UNIT}))?\s*[,.\-—…]*\s*(?:{_MARKER}[\s,.]*){{1,3}}"
+    rf"(?:make\s+(?:it|that)\s+|应该是|改成)?(?P<b>{NUMBER})(?P<unit2>\s*(?:%|{EN_UNIT}|{ZH_UNIT}))?",
+    FLAGS,
+)
+"""One number put in the place of another: "20, no wait, 50"."""

@@ -1,0 +1,208 @@
+"""The bot's one process with its real parts: Valkey, database, worker, web server, reporter."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import psutil
+import pytest
+import pytest_asyncio
+
+from bot.app import Bot, open_bot
+from bot.platforms.base import Platform, Receive
+from bot.settings import BotSettings
+from handlers.incoming import Incoming, Place
+from handlers.message import Link, Message, Progress
+from jobs.lifecycle import RunState
+from jobs.models import Run
+from jobs.queue import open_queue
+
+PLACE = Place(platform="recorder", channel="c", thread="t")
+
+
+class Recorder(Platform):
+    name = "recorder"
+    edit_every = 0.05
+
+    def __init__(self) -> None:
+        self.posts: dict[str, Message] = {}
+        self.edits: list[tuple[str, Message, bool]] = []
+
+    async def run(self, receive: Receive) -> None: ...
+
+    async def send(self, place: Place, message: Message, *, live: bool = False) -> str:
+        message_id = f"m{len(self.posts)}"
+        self.posts[message_id] = message
+        return message_id
+
+    async def edit(self, place: Place, message_id: str, message: Message, *, final: bool = False) -> None:
+        self.edits.append((message_id, message, final))
+
+    async def close(self) -> None: ...
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("bot")
+
+
+def settings(folder: Path) -> BotSettings:
+    return BotSettings(data_dir=folder, port=0, redis_url=None, database_url=None, artifacts_url=None)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def bot(folder: Path) -> AsyncIterator[Bot]:
+    async with open_bot(settings(folder), workers=1) as bot:
+        while not await bot.services.workers():
+            await asyncio.sleep(0.1)
+        yield bot
+
+
+def said(text: str, number: int) -> Incoming:
+    return Incoming(id=f"i{number}", place=PLACE, user="u", text=text, owns_machine=True)
+
+
+async def evaluate(bot: Bot, recorder: Recorder, number: int) -> Run:
+    (posted,) = await bot.receive(recorder, said("/eval mock sample_mcq limit=4", number))
+    assert posted.reply.group is not None, posted.reply.message
+    await asyncio.wait_for(bot.reporter.settled([posted.reply.group]), 60)
+    (run,) = bot.services.store.group_runs(posted.reply.group)
+    return run
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_message_becomes_one_status_message_and_one_result(bot: Bot) -> None:
+    recorder = Recorder()
+    run = await evaluate(bot, recorder, 1)
+    assert run.state is RunState.SUCCEEDED
+    assert len(recorder.posts) == 2
+    assert recorder.posts["m1"].text.startswith(f"{run.name}: mock_llm — sample_mcq")
+    status_edits = [(message, final) for message_id, message, final in recorder.edits if message_id == "m0"]
+    assert [final for _, final in status_edits].count(True) == 1
+    assert status_edits[-1][1]
+    bar = next(part for part in status_edits[-1][0].parts if isinstance(part, Progress))
+    assert (bar.done, bar.total) == (8, 8)
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_the_report_follows_the_scores_as_a_link_in_the_result(bot: Bot) -> None:
+    recorder = Recorder()
+    await evaluate(bot, recorder, 2)
+    for _ in range(200):
+        if any(message_id == "m1" for message_id, _, _ in recorder.edits):
+            break
+        await asyncio.sleep(0.1)
+    links = [part for _, message, _ in recorder.edits[-1:] for part in message.parts if isinstance(part, Link)]
+    async with aiohttp.ClientSession() as session:
+        for link in links:
+            async with session.get(link.url) as answer:
+                assert answer.status == 200, link
+    assert [link.label for link in links] == ["Run page", "Report"]
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_the_same_message_twice_runs_once(bot: Bot) -> None:
+    recorder = Recorder()
+    before = len(bot.services.store.runs(limit=1000))
+    await asyncio.gather(*(bot.receive(recorder, said("/eval mock sample_qa limit=1", 3)) for _ in range(3)))
+    assert len(bot.services.store.runs(limit=1000)) == before + 1
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_second_process_uses_the_first_ones_server_and_workers(bot: Bot, folder: Path) -> None:
+    recorder = Recorder()
+    async with open_bot(settings(folder), workers=1) as second:
+        assert second.url == bot.url
+        assert second.services._queue.connection_pool.connection_kwargs["port"] == (  # noqa: SLF001
+            bot.services._queue.connection_pool.connection_kwargs["port"]  # noqa: SLF001
+        )
+        assert len(await second.services.workers()) == 1
+        run = await evaluate(second, recorder, 4)
+        assert run.state is RunState.SUCCEEDED
+    assert await bot.redis.ping()
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_the_health_pages_answer(bot: Bot) -> None:
+    async with aiohttp.ClientSession(bot.url) as session:
+        for path in ("/healthz", "/readyz", "/metrics"):
+            async with session.get(path) as answer:
+                assert answer.status == 200
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_run_that_was_recorded_but_not_sent_is_sent_at_the_next_start(tmp_path: Path) -> None:
+    async with open_bot(settings(tmp_path), workers=0) as first:
+        specs = [Spec.of(4)]
+        first.services.store.add_group(
+            source="x", platform="p", channel="c", thread="t", user="u", language="en", text="x", specs=specs
+        )
+    async with open_bot(settings(tmp_path), workers=0) as again:
+        assert again.services.store.run(1).state is RunState.QUEUED
+        assert open_queue(again.services._queue).job_ids == ["r1-a1"]  # noqa: SLF001
+
+
+class Spec:
+    """A small mock evaluation."""
+
+    @staticmethod
+    def of(limit: int):  # type: ignore[no-untyped-def] # noqa: ANN205
+        from jobs.models import DatasetTarget, EvalSpec, ModelTarget
+
+        target = ModelTarget(name="mock", model="mock_llm", eval_type="mock_llm")
+        return EvalSpec(model=target, datasets=(DatasetTarget(name="gsm8k", benchmark="gsm8k"),), limit=limit)
+
+
+def test_serve_answers_and_leaves_nothing_behind_on_sigterm(tmp_path: Path) -> None:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("SCOPEBOT", "REDIS", "DATABASE"))}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bot.cli", "serve"], stderr=subprocess.PIPE, text=True,
+        env=clean | {"SCOPEBOT_DATA_DIR": str(tmp_path), "SCOPEBOT_PORT": "0"},
+    )  # fmt: skip
+    assert process.stderr is not None
+    with process.stderr:
+        assert any("Scopebot is ready" in line for line in process.stderr)
+        children = psutil.Process(process.pid).children(recursive=True)
+        assert any("worker" in child.cmdline() for child in children)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+    gone, alive = psutil.wait_procs(children, timeout=10)
+    assert not alive
+    assert gone
+    assert not (tmp_path / "valkey" / "server.json").exists()
+
+
+def test_a_local_worker_dies_with_a_bot_that_is_killed(tmp_path: Path) -> None:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("SCOPEBOT", "REDIS", "DATABASE"))}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bot.cli", "serve"], stderr=subprocess.PIPE, text=True,
+        env=clean | {"SCOPEBOT_DATA_DIR": str(tmp_path), "SCOPEBOT_PORT": "0"},
+    )  # fmt: skip
+    assert process.stderr is not None
+    with process.stderr:
+        assert any("Scopebot is ready" in line for line in process.stderr)
+        workers = [child for child in psutil.Process(process.pid).children(recursive=True) if "worker" in child.cmdline()]
+        process.kill()
+        process.wait()
+    assert workers
+    _, alive = psutil.wait_procs(workers, timeout=20)
+    assert not alive
+    from jobs.embedded import EmbeddedServer
+
+    EmbeddedServer(tmp_path).close()  # the server outlives a killed bot; the next user stops it
+
+
+def test_the_bot_process_imports_no_heavy_library_and_no_sdk_before_its_first_use() -> None:
+    code = (
+        "import sys, bot.app, bot.cli, bot.platforms.console\n"
+        "heavy = {'evalscope', 'pandas', 'torch', 'scipy', 'matplotlib', 'numpy', 'openai', 'alembic', 'slack_bolt',"
+        " 'slack_sdk', 'lark_oapi'}\n"
+        "print(sorted(heavy & {name.partition('.')[0] for name in sys.modules}))"
+    )
+    out = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True).stdout
+    assert out.strip() == "[]"
