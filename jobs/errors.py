@@ -7,12 +7,12 @@
     │   ├── HostRefused, CheckpointRefused, SandboxNeeded, KeyNotForHost
     │   └── InvalidValue
     ├── SetupError           this installation lacks something
-    │   └── KeyMissing, NoWorker, RedisAway, ConfigInvalid
+    │   └── KeyMissing, JobKeyDiffers, NoWorker, RedisAway, ConfigInvalid
     └── RunError             the run started and could not give a score
         ├── EndpointRefused, EndpointSilent, EndpointDenied, EndpointWrongModel,
         │   EndpointRejected, EndpointBusy, EndpointBroken, EndpointNotJson
         ├── DatasetUnreachable, DatasetMissing, NltkMissing, ExtraMissing
-        └── NothingScored, RunCrashed
+        └── NothingScored, RunCrashed, RunKilled, RunTimedOut
 
 An error carries its `code` (its class's name in snake case), and `params`: short facts for the text. Texts stand
 in `handlers/texts`, one per code and language. Anything else that is raised is a bug: people see a run id only.
@@ -97,6 +97,10 @@ class KeyMissing(SetupError):
     """The worker has no value for a registered key."""
 
 
+class JobKeyDiffers(SetupError):
+    """The worker cannot check the bot's signature: it has another SCOPEBOT_JOB_KEY."""
+
+
 class NoWorker(SetupError):
     """No worker is alive."""
 
@@ -167,3 +171,11 @@ class NothingScored(RunError):
 
 class RunCrashed(RunError):
     """EvalScope itself failed; the last line of its log is in `detail`."""
+
+
+class RunKilled(RunError):
+    """The process that evaluated was killed, by the system for its memory, or by a fault in native code."""
+
+
+class RunTimedOut(RunError):
+    """The run took longer than `run_timeout_hours`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from typing import TYPE_CHECKING
 
 from itsdangerous import BadSignature, URLSafeSerializer
@@ -35,6 +36,14 @@ class JobPayload(Frozen):
     def job_id(self) -> str:
         """The job's id in RQ: r12-a1."""
         return f"r{self.run_id}-a{self.attempt}"
+
+
+def parse_job_id(job_id: str) -> tuple[int, int]:
+    """Return run and attempt of a job's id; raises `JobRefused` for an id that is none of ours."""
+    found = re.fullmatch(r"r(\d{1,9})-a(\d{1,6})", job_id)
+    if found is None:
+        raise JobRefused(job_id)
+    return int(found[1]), int(found[2])
 
 
 def sign(payload: JobPayload, key: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,13 +12,14 @@ from typing import TYPE_CHECKING
 
 import structlog
 from redis.exceptions import RedisError
+from rq import get_current_job
 
 from jobs.artifacts import Shipper
-from jobs.errors import RunCrashed, ScopebotError
+from jobs.errors import JobKeyDiffers, RunCrashed, ScopebotError
 from jobs.events import Event, announce, write_progress
 from jobs.lifecycle import RunState
 from jobs.models import BenchmarkResult, Failure, Progress, Reproduce, RunResult
-from jobs.queue import JobPayload, unsign
+from jobs.queue import JobPayload, JobRefused, parse_job_id, unsign
 
 if TYPE_CHECKING:
     from jobs.evalscope.engine import Workplace
@@ -32,8 +34,24 @@ def evaluate(signed: str) -> str:
     from jobs.workspace import current
 
     workspace = current()
-    payload = unsign(signed, workspace.settings.effective_job_key)
+    try:
+        payload = unsign(signed, workspace.settings.effective_job_key)
+    except JobRefused:
+        job = get_current_job()
+        if job is not None:
+            announce_failure(workspace, job.id, JobKeyDiffers(worker=workspace.name))
+        raise
     return Attempt(workspace, payload).evaluate()
+
+
+def announce_failure(workspace: Workspace, job_id: str, error: ScopebotError) -> None:
+    """Say that an attempt failed without having been able to say so itself."""
+    run_id, attempt = parse_job_id(job_id)
+    failure = Failure(code=error.code, params=error.params)
+    announce(
+        workspace.redis,
+        Event(run_id=run_id, attempt=attempt, what="failed", worker=workspace.name, failure=failure),
+    )
 
 
 class Attempt:
@@ -50,6 +68,8 @@ class Attempt:
         """Run, store the result, announce it, then write the HTML report; return the state it ended in."""
         from jobs.evalscope.eval import EvalEngine
 
+        if self._payload.attempt == 1:  # what lies there is another installation's run of the same number
+            shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.mkdir(parents=True, exist_ok=True)
         _redirect_output(self._folder / "worker.log")
         os.chdir(self._folder)

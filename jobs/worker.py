@@ -17,12 +17,15 @@ from rq.serializers import JSONSerializer
 from jobs.artifacts import Artifacts
 from jobs.catalog import CATALOG_KEY, Catalog
 from jobs.config import Settings
-from jobs.errors import ConfigInvalid
+from jobs.errors import ConfigInvalid, RunKilled
 from jobs.fleet import HEARTBEAT, beat, leave
 from jobs.queue import ALLOWED_TASKS, JobRefused, open_queue
+from jobs.tasks import announce_failure
 from jobs.workspace import Workspace, current, enter, worker_name
 
 if TYPE_CHECKING:
+    from resource import struct_rusage
+
     from redis.client import Pipeline
     from rq.executions import Execution
     from rq.job import Job
@@ -56,6 +59,14 @@ class ScopebotWorker(Worker):
         if job.func_name not in ALLOWED_TASKS:
             raise JobRefused(job.func_name)
         return bool(super().perform_job(job, queue, execution))
+
+
+    def handle_work_horse_killed(self, job: Job, retpid: int, ret_val: int, rusage: struct_rusage) -> None:
+        """Say that a run ended with its process, which could not say so itself."""
+        super().handle_work_horse_killed(job, retpid, ret_val, rusage)  # type: ignore[no-untyped-call]
+        signal_number = os.WTERMSIG(ret_val) if os.WIFSIGNALED(ret_val) else 0
+        if signal_number:
+            announce_failure(current(), job.id, RunKilled(worker=current().name, signal=signal_number))
 
 
 def run_worker(settings: Settings, *, die_with_parent: bool = False) -> None:

@@ -172,7 +172,7 @@ INTENT = Intent(
             "how good is",
             "how well does",
         ),
-        zh=("评测", "评估", "测试", "测一下", "测一测", "跑一下", "跑个", "跑", "测"),
+        zh=("评测", "测评", "运行", "评估", "测试", "测一下", "测一测", "跑一下", "跑个", "跑", "测"),
     ),
     positional=("model", "datasets"),
     required=("model", "datasets"),

@@ -22,11 +22,11 @@ WEAK = DESCRIBE | {
 """Phrases that only count when nothing stronger is said: "hi, can you help me evaluate …"."""
 
 CASUAL = frozenset(
-    {"run", "test", "score", "measure", "benchmark", "测试", "跑", "测", "跑个", "跑一下", "测一下", "测一测"}
+    {"run", "运行", "test", "score", "measure", "benchmark", "测试", "跑", "测", "跑个", "跑一下", "测一下", "测一测"}
 )
 """Words for evaluating that need something concrete beside them: "this is a test" is no request."""
 
-RUNNING = frozenset({"run", "跑", "跑个", "跑一下"})
+RUNNING = frozenset({"run", "运行", "跑", "跑个", "跑一下"})
 """Verbs whose object is a benchmark and whose "on …" is a model."""
 
 _NEGATED = re.compile(

@@ -176,6 +176,9 @@ TEXTS = {
     "error.extra_missing": "The worker lacks what this benchmark needs. On the worker: `{install}`.",
     "error.nothing_scored": "No sample could be scored; see the log.",
     "error.run_crashed": "EvalScope failed: {detail}",
+    "error.job_key_differs": "The worker {worker} refused the run: its SCOPEBOT_JOB_KEY is not the bot's. Set the bot's value there and restart it.",
+    "error.run_killed": "The evaluating process on {worker} was killed (signal {signal}), most often because the machine ran out of memory. A smaller batch size needs less.",
+    "error.run_timed_out": "The run was stopped: it took longer than run_timeout_hours allows. A limit on the samples makes it shorter.",
     # --- reasons
     "reason.url": "it has to be an http(s) address such as https://host/v1, without a user name in it",
     "reason.range": "it is out of range",

@@ -176,6 +176,9 @@ TEXTS = {
     "error.extra_missing": "worker 缺少这个评测集需要的依赖。请在 worker 上运行：`{install}`。",
     "error.nothing_scored": "没有任何样本得到分数，详情见日志。",
     "error.run_crashed": "EvalScope 出错：{detail}",
+    "error.job_key_differs": "worker {worker} 拒绝了任务：它的 SCOPEBOT_JOB_KEY 与 bot 的不同。请在那里设置相同的值并重启。",
+    "error.run_killed": "{worker} 上的评测进程被终止（信号 {signal}），多半是内存不足。可以减小批大小。",
+    "error.run_timed_out": "任务超过了 run_timeout_hours 的时限，已停止。可以限制样本数来缩短时间。",
     # --- reasons
     "reason.url": "需要 http(s) 地址，例如 https://host/v1，且不含用户名",
     "reason.range": "超出范围",

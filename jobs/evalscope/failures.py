@@ -20,6 +20,7 @@ from jobs.errors import (
     HostRefused,
     NltkMissing,
     RunCrashed,
+    RunTimedOut,
     ScopebotError,
     UnknownBenchmark,
 )
@@ -91,6 +92,8 @@ def _one(error: BaseException, api_url: str, model: str) -> ScopebotError | None
 
 def _of_endpoint(error: BaseException, api_url: str, model: str) -> ScopebotError | None:
     kind, text = type(error).__name__, str(error)
+    if kind == "JobTimeoutException":
+        return RunTimedOut()
     status = getattr(error, "status_code", None)
     if isinstance(status, int) and status >= 300:
         return by_status(status, api_url, text, model=model)

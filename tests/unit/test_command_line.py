@@ -62,6 +62,10 @@ EVAL = "evalscope eval --model qwen-plus --datasets gsm8k"
         ("python3 -m evalscope eval --model qwen-plus --datasets gsm8k", BASE),
         ("evalscope eval \\\n  --model qwen-plus \\\n  --datasets gsm8k \\\n  --limit 10", BASE | {"limit": 10.0}),
         ("evalscope eval\n--model qwen-plus\n--datasets gsm8k", BASE),
+        (
+            'evalscope eval \'--dataset-args={"gsm8k": {"few_shot_num": 0}}\' --model qwen-plus --datasets gsm8k',
+            BASE | {"dataset_args": {"gsm8k": {"few_shot_num": 0}}},
+        ),
         ("evalscope eval --model=qwen-plus --datasets=gsm8k", BASE),
         ("evalscope eval —model qwen-plus —datasets gsm8k", BASE),
         ("evalscope eval --model “qwen-plus” --datasets ‘gsm8k’", BASE),
