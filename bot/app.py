@@ -144,7 +144,10 @@ async def open_bot(settings: BotSettings, *, workers: int) -> AsyncIterator[Bot]
         )
         if owner.owned:
             await services.submit(await asyncio.to_thread(store.runs, states=[RunState.WAITING], limit=1000))
-        tasks = [asyncio.create_task(_keep_going(bot.follow_events)), asyncio.create_task(_keep_going(bot.reporter.run))]
+        tasks = [
+            asyncio.create_task(_keep_going(bot.follow_events)),
+            asyncio.create_task(_keep_going(bot.reporter.run)),
+        ]
         stack.push_async_callback(_cancel, tasks)
         log.info("ready", url=url)
         yield bot

@@ -105,18 +105,18 @@ class TextScreen:
 
     def _print(self, message: Message) -> None:
         if self._console.is_terminal:
-            self._console.print(render(message, links_as_text=False))
+            self._console.print(render(message))
             self._console.print()
             return
         with self._console.capture() as captured:
-            self._console.print(render(message, links_as_text=True))
+            self._console.print(render(message))
         for line in captured.get().splitlines():  # tables pad their cells
             self._console.out(line.rstrip(), highlight=False)
         self._console.out()
 
     def _refresh(self) -> None:
         if self._region is not None:
-            self._region.update(Group(*(render(m, links_as_text=False) for m in self._live.values())))
+            self._region.update(Group(*(render(m) for m in self._live.values())))
 
 
 class ConsolePlatform(Platform):

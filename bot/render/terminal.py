@@ -13,13 +13,13 @@ from handlers.message import Buttons, Fields, Link, Log, Message, Part, Progress
 BAR_WIDTH = 30
 
 
-def render(message: Message, *, links_as_text: bool) -> RenderableType:
-    """Return the message; with `links_as_text` a link shows its address, for output that is no terminal."""
-    parts = [Padding(_part(part, links_as_text=links_as_text), (0, 0, 0, 2), expand=False) for part in message.parts]
+def render(message: Message) -> RenderableType:
+    """Return the message."""
+    parts = [Padding(_part(part), (0, 0, 0, 2), expand=False) for part in message.parts]
     return Group(RichText(message.text, style="bold"), *parts)
 
 
-def _part(part: Part, *, links_as_text: bool) -> RenderableType:
+def _part(part: Part) -> RenderableType:
     match part:
         case Text():
             return RichText(part.text)
@@ -32,15 +32,14 @@ def _part(part: Part, *, links_as_text: bool) -> RenderableType:
         case Log():
             return Group(RichText(part.title, style="dim"), RichText(part.text, overflow="fold"))
         case Link():
-            return _link(part, links_as_text=links_as_text)
+            return _link(part)
         case Buttons():
             return _buttons(part)
 
 
-def _link(part: Link, *, links_as_text: bool) -> RenderableType:
-    if links_as_text:
-        return RichText(f"{part.label}: {part.url}", overflow="fold")
-    return RichText(part.label, style=f"blue underline link {part.url}")
+def _link(part: Link) -> RenderableType:
+    """Return the address in full: not every terminal shows what a link hides."""
+    return RichText.assemble(f"{part.label}: ", (part.url, f"blue underline link {part.url}"), overflow="fold")
 
 
 def _fields(part: Fields) -> RenderableType:

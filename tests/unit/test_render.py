@@ -25,9 +25,9 @@ EVERYTHING = Message(
 )
 
 
-def shown(message: Message, *, links_as_text: bool = True, width: int = 10_000) -> str:
+def shown(message: Message, *, width: int = 10_000) -> str:
     console = Console(file=io.StringIO(), width=width, force_terminal=False)
-    console.print(render(message, links_as_text=links_as_text))
+    console.print(render(message))
     return console.file.getvalue()  # type: ignore[attr-defined,no-any-return]
 
 
