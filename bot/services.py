@@ -108,7 +108,7 @@ def make_vocabulary(catalog: Catalog, config: Config) -> Vocabulary:
 
 def log_tail(artifacts: Artifacts, run_id: int) -> str:
     """Return the last lines of EvalScope's log of a run, else of the work-horse's; empty where there is none."""
-    for name in ("logs/eval_log.log", "worker.log"):
+    for name in ("logs/eval_log.log", "perf/benchmark.log", "worker.log"):
         try:
             text = artifacts.tail(run_id, name, LOG_BYTES).decode("utf-8", errors="replace")
         except FileNotFoundError:

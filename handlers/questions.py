@@ -11,7 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from handlers.incoming import Incoming, Language, Place
 from jobs.db import Base, transaction
-from jobs.models import EvalSpec, Frozen
+from jobs.models import Frozen, Spec
 
 CANCEL = "cancel"
 
@@ -38,7 +38,7 @@ class Option(Frozen):
     """One answer: the runs it starts; none for the one that cancels."""
 
     id: str
-    specs: tuple[EvalSpec, ...] = ()
+    specs: tuple[Spec, ...] = ()
 
 
 class Question(Frozen):

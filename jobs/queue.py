@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from itsdangerous import BadSignature, URLSafeSerializer
 
-from jobs.models import EvalSpec, Frozen, Run
+from jobs.models import Frozen, Run, Spec
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -26,11 +26,11 @@ class JobRefused(Exception):
 
 
 class JobPayload(Frozen):
-    """All that a worker is told: which attempt of which run, and what it evaluates."""
+    """All that a worker is told: which attempt of which run, and what it does."""
 
     run_id: int
     attempt: int
-    spec: EvalSpec
+    spec: Spec
 
     @property
     def job_id(self) -> str:

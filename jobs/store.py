@@ -12,7 +12,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from jobs.db import Base, transaction
 from jobs.errors import UnknownRun
 from jobs.lifecycle import ENDED, RunState, check_move
-from jobs.models import EvalSpec, Failure, Group, Run, RunResult
+from jobs.models import SPEC, Failure, Group, Run, RunResult, Spec
 
 
 class GroupRow(Base):
@@ -77,7 +77,7 @@ class Store:
         user: str,
         language: Literal["en", "zh"],
         text: str,
-        specs: Sequence[EvalSpec],
+        specs: Sequence[Spec],
     ) -> tuple[Group, list[Run]]:
         """Record a request and its runs, waiting. The same `source` twice gives what the first time gave."""
         now = datetime.now(UTC)
@@ -196,14 +196,14 @@ def apply_move(
         row.result = result.model_dump(mode="json")
 
 
-def _add_run(session: Session, group_id: int, spec: EvalSpec, now: datetime) -> None:
+def _add_run(session: Session, group_id: int, spec: Spec, now: datetime) -> None:
     row = RunRow(
         group_id=group_id, spec=spec.model_dump(mode="json"), model=spec.model.name, state=str(RunState.WAITING),
         attempt=0, worker="", created_at=now, report_ready=False,
     )  # fmt: skip
     session.add(row)
     session.flush()
-    session.add_all(RunDatasetRow(run_id=row.id, name=name) for name in {d.name for d in spec.datasets})
+    session.add_all(RunDatasetRow(run_id=row.id, name=name) for name in set(spec.covers))
 
 
 def _row(session: Session, run_id: int) -> RunRow:
@@ -224,7 +224,7 @@ def _run(row: RunRow) -> Run:
     return Run(
         id=row.id,
         group_id=row.group_id,
-        spec=EvalSpec.model_validate(row.spec),
+        spec=SPEC.validate_python(row.spec),
         state=RunState(row.state),
         attempt=row.attempt,
         worker=row.worker,

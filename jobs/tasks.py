@@ -8,7 +8,7 @@ import shutil
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from redis.exceptions import RedisError
@@ -18,12 +18,12 @@ from jobs.artifacts import Shipper
 from jobs.errors import JobKeyDiffers, RunCrashed, ScopebotError
 from jobs.events import Event, announce, write_progress
 from jobs.lifecycle import RunState
-from jobs.models import BenchmarkResult, Failure, Progress, Reproduce, RunResult
+from jobs.models import EvalSpec, Failure, PerfSpec, Progress, Reproduce, RunResult
 from jobs.queue import JobPayload, JobRefused, parse_job_id, unsign
 
 if TYPE_CHECKING:
-    from jobs.evalscope.engine import Workplace
-    from jobs.evalscope.eval import EvalEngine
+    from jobs.catalog import Catalog
+    from jobs.evalscope.engine import Collected, Engine, Workplace
     from jobs.workspace import Workspace
 
 log = structlog.get_logger(__name__)
@@ -66,8 +66,6 @@ class Attempt:
 
     def evaluate(self) -> str:
         """Run, store the result, announce it, then write the HTML report; return the state it ended in."""
-        from jobs.evalscope.eval import EvalEngine
-
         if self._payload.attempt == 1:  # what lies there is another installation's run of the same number
             shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -75,28 +73,28 @@ class Attempt:
         os.chdir(self._folder)
         structlog.contextvars.bind_contextvars(run=f"r{self._payload.run_id}", attempt=self._payload.attempt)
         self._announce("started")
-        engine = EvalEngine(self._workspace.catalog)
         place = self._place()
         spec = self._payload.spec
+        engine = make_engine(spec, self._workspace.catalog)
         try:
             self._workspace.guard_sockets(spec.model.network)
             with self._shipper.shipping_logs():
                 engine.run(spec, place)
-            benchmarks = engine.collect(place)
+            collected = engine.collect(place)
             reproduce = engine.reproduce(spec, place)
         except ScopebotError as error:
-            return self._fail(error)
+            return self._fail(error, _what_there_is(engine, place))
         except Exception as error:  # a bug, ours or EvalScope's: people see the run's id, the log has the rest
             log.exception("run crashed")
             return self._fail(RunCrashed(detail=f"{type(error).__name__}: {error}"[:300]))
-        self._succeed(benchmarks, reproduce)
+        self._succeed(collected, reproduce)
         try:
             self._add_report(engine, place)
         except Exception:  # the scores stand; only the report is missing
             log.exception("no HTML report")
         return str(RunState.SUCCEEDED)
 
-    def _add_report(self, engine: EvalEngine, place: Workplace) -> None:
+    def _add_report(self, engine: Engine[Any], place: Workplace) -> None:
         """Write the HTML report, which may follow the scores, and what it loads."""
         from jobs.evalscope.fixes import PLOTLY_JS, plotly_script
 
@@ -123,17 +121,17 @@ class Attempt:
         except RedisError:
             log.warning("progress not written", exc_info=True)
 
-    def _succeed(self, benchmarks: tuple[BenchmarkResult, ...], reproduce: Reproduce) -> None:
-        result = self._result(RunState.SUCCEEDED, benchmarks=benchmarks, reproduce=reproduce)
+    def _succeed(self, collected: Collected, reproduce: Reproduce) -> None:
+        result = self._result(RunState.SUCCEEDED, collected=collected, reproduce=reproduce)
         self._keep(result)
         self._announce("succeeded", result=result)
         self._shipper.ship()
 
-    def _fail(self, error: ScopebotError) -> str:
+    def _fail(self, error: ScopebotError, collected: Collected | None = None) -> str:
         detail = str(error.params.get("detail", ""))
         failure = Failure(code=error.code, params=error.params, detail=detail)
         log.error("run failed", code=error.code, **{f"fact_{name}": value for name, value in error.params.items()})
-        result = self._result(RunState.FAILED, failure=failure)
+        result = self._result(RunState.FAILED, collected=collected, failure=failure)
         self._keep(result)
         self._announce("failed", result=result, failure=failure)
         self._shipper.ship()
@@ -143,7 +141,7 @@ class Attempt:
         self,
         state: RunState,
         *,
-        benchmarks: tuple[BenchmarkResult, ...] = (),
+        collected: Collected | None = None,
         reproduce: Reproduce | None = None,
         failure: Failure | None = None,
     ) -> RunResult:
@@ -152,7 +150,8 @@ class Attempt:
             attempt=self._payload.attempt,
             state=state,
             model=self._payload.spec.model.name,
-            benchmarks=benchmarks,
+            benchmarks=collected.benchmarks if collected else (),
+            perf=collected.perf if collected else (),
             failure=failure,
             started_at=self._started_at,
             ended_at=datetime.now(UTC),
@@ -171,6 +170,24 @@ class Attempt:
             "worker": self._workspace.name, "result": result, "failure": failure,
         })  # fmt: skip
         announce(self._workspace.redis, event)
+
+
+def make_engine(spec: EvalSpec | PerfSpec, catalog: Catalog) -> Engine[Any]:
+    """Return what runs a spec of this kind."""
+    if isinstance(spec, PerfSpec):
+        from jobs.evalscope.perf import PerfEngine
+
+        return PerfEngine()
+    from jobs.evalscope.eval import EvalEngine
+
+    return EvalEngine(catalog)
+
+
+def _what_there_is(engine: Engine[Any], place: Workplace) -> Collected | None:
+    """Return the levels that a stress test finished before it failed; half an evaluation has no scores."""
+    from jobs.evalscope.perf import PerfEngine
+
+    return engine.collect(place) if isinstance(engine, PerfEngine) else None
 
 
 def _redirect_output(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import importlib
 import os
@@ -43,6 +44,11 @@ PRELOAD = (
     "jobs.tasks", "jobs.evalscope.eval", "jobs.evalscope.evaluator",
 )  # fmt: skip
 """What a first evaluation would import: in the parent it is paid for once. None of it touches CUDA."""
+PRELOAD_PERF = (
+    "uvloop", "evalscope.perf.main", "evalscope.perf.utils.report.perf_charts", "evalscope.perf.utils.report.perf_data",
+    "jobs.evalscope.perf", "jobs.evalscope.load",
+)  # fmt: skip
+"""The same for a first stress test; a worker without EvalScope's `perf` extra evaluates all the same."""
 
 
 class ScopebotWorker(Worker):
@@ -107,6 +113,9 @@ def _preload() -> Catalog:
     tqdm.tqdm.monitor_interval = 0  # its thread would not survive the fork
     for module in PRELOAD:
         importlib.import_module(module)
+    with contextlib.suppress(ImportError):
+        for module in PRELOAD_PERF:
+            importlib.import_module(module)
     return read_catalog()
 
 

@@ -53,7 +53,7 @@ REPORT_POLICY = (
 )
 REPORT = "reports/report.html"
 PLOTLY = "plotly.min.js"
-LOGS = ("logs/eval_log.log", "worker.log")
+LOGS = ("logs/eval_log.log", "perf/benchmark.log", "worker.log")
 LOG_TAIL = 64 * 1024
 READY_WITHIN = 5.0
 STATIC_FOR = "public, max-age=86400"

@@ -11,7 +11,7 @@ from jobs.catalog import Catalog
 from jobs.config import Config
 from jobs.errors import NothingScored, ScopebotError
 from jobs.evalscope import fixes, preflight
-from jobs.evalscope.engine import Workplace
+from jobs.evalscope.engine import Collected, Workplace
 from jobs.evalscope.failures import classify
 from jobs.evalscope.intervals import interval
 from jobs.evalscope.observer import Observer, Tally
@@ -81,7 +81,7 @@ class EvalEngine:
         ):
             raise NothingScored if cause is None else _told(cause, spec, place)
 
-    def collect(self, place: Workplace) -> tuple[BenchmarkResult, ...]:
+    def collect(self, place: Workplace) -> Collected:
         """See `Engine.collect`."""
         assert self._observer is not None
         fingerprints = read_fingerprints(place)
@@ -92,7 +92,7 @@ class EvalEngine:
             tally = self._observer.tallies.get(self._names[benchmark])
             result = _benchmark_result(self._names[benchmark], benchmark, report, tally)
             results.append(result.model_copy(update={"fingerprint": fingerprints.get(benchmark, "")}))
-        return tuple(results)
+        return Collected(benchmarks=tuple(results))
 
     def reproduce(self, spec: EvalSpec, place: Workplace) -> Reproduce:
         """See `Engine.reproduce`."""

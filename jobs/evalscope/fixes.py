@@ -97,6 +97,15 @@ def postpone_html_report() -> Callable[[str], str]:
     return write
 
 
+def postpone_perf_report() -> Callable[..., str]:
+    """Keep `run_perf_benchmark` from writing the HTML report, which takes seconds; return what writes it later."""
+    import evalscope.perf.main
+
+    write: Callable[..., str] = evalscope.perf.main.gen_perf_html_report
+    evalscope.perf.main.gen_perf_html_report = lambda *_args, **_kwargs: ""
+    return write
+
+
 PLOTLY_JS = "plotly.min.js"
 """The name of plotly's script in the artifact store, and below `/static/` on the bot's web server."""
 
