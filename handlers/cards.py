@@ -7,9 +7,18 @@ from collections.abc import Mapping, Sequence
 from handlers.context import Links
 from handlers.message import Fields, Link, Log, Message, Part, Table, Text
 from handlers.message import Progress as ProgressPart
+from handlers.perf_cards import (
+    perf_conclusion,
+    perf_headline,
+    perf_plan,
+    perf_progress,
+    perf_warnings,
+    throughput_table,
+    times_table,
+)
 from handlers.texts import Texts
 from jobs.lifecycle import ENDED, RunState
-from jobs.models import BenchmarkResult, EvalSpec, Interval, MetricResult, Progress, Run, RunResult
+from jobs.models import BenchmarkResult, EvalSpec, Interval, MetricResult, PerfSpec, Progress, Run, RunResult
 
 FEW_METRICS = 3
 FEW_SUBSETS = 12
@@ -25,14 +34,20 @@ def status_message(runs: Sequence[Run], progress: Mapping[int, Progress], texts:
 
 
 def headline(runs: Sequence[Run], texts: Texts) -> str:
-    """Return one line on what a group evaluates."""
-    samples = samples_text([run.spec for run in runs], texts)
+    """Return one line on what a group evaluates, or tests."""
+    if isinstance(runs[0].spec, PerfSpec):
+        return perf_headline(runs, runs[0].spec, texts)
+    samples = samples_text(_eval_specs(runs), texts)
     if len(runs) == 1:
         run = runs[0]
-        names = ", ".join(dataset.name for dataset in run.spec.datasets)
+        names = ", ".join(run.spec.covers)
         return texts("eval.accepted", run=run.name, model=run.spec.model.name, datasets=names, samples=samples)
     names = ", ".join(run.name for run in runs)
     return texts("eval.accepted.many", count=len(runs), runs=names, samples=samples)
+
+
+def _eval_specs(runs: Sequence[Run]) -> list[EvalSpec]:
+    return [run.spec for run in runs if isinstance(run.spec, EvalSpec)]
 
 
 def samples_text(specs: Sequence[EvalSpec], texts: Texts) -> str:
@@ -56,9 +71,10 @@ def result_message(run: Run, texts: Texts, links: Links) -> Message:
     page = Link(label=texts("result.page"), url=links.run_url(run.id))
     if run.state is RunState.CANCELLED:
         return Message(text=texts("result.cancelled", run=run.name), parts=(page,))
+    if isinstance(run.spec, PerfSpec):
+        return _perf_message(run, run.spec, texts, links)
     if run.result is None or run.state is RunState.FAILED:
-        reason = texts("bug.run") if run.failure is None else texts.error(run.failure)
-        return Message(text=texts("result.failed", run=run.name, reason=reason), parts=(page,))
+        return Message(text=_failed(run, texts), parts=(page,))
     result = run.result
     parts: list[Part] = [score_table(run, result, texts), *_left_out(result, texts), _facts(result, texts)]
     parts += [
@@ -66,12 +82,39 @@ def result_message(run: Run, texts: Texts, links: Links) -> Message:
         for b in result.benchmarks
         if b.errored
     ]
-    parts.append(page)
+    parts += _more(run, result, texts, links)
+    said = "; ".join(_headline(run, benchmark, texts) for benchmark in result.benchmarks)
+    return Message(text=texts("result.done", run=run.name, model=result.model, headline=said), parts=tuple(parts))
+
+
+def _failed(run: Run, texts: Texts) -> str:
+    reason = texts("bug.run") if run.failure is None else texts.error(run.failure)
+    return texts("result.failed", run=run.name, reason=reason)
+
+
+def _more(run: Run, result: RunResult, texts: Texts, links: Links) -> list[Part]:
+    """Return where there is more to see, and how to get the same again."""
+    parts: list[Part] = [Link(label=texts("result.page"), url=links.run_url(run.id))]
     if run.report_ready:
         parts.append(Link(label=texts("result.report"), url=links.report_url(run.id)))
     if result.reproduce is not None:
         parts.append(Log(title=texts("result.reproduce"), text=reproduce_text(result)))
-    said = "; ".join(_headline(run, benchmark, texts) for benchmark in result.benchmarks)
+    return parts
+
+
+def _perf_message(run: Run, spec: PerfSpec, texts: Texts, links: Links) -> Message:
+    """Return a stress test's result; where it failed, what had been measured until then."""
+    result = run.result
+    if result is None or not result.perf:
+        page = Link(label=texts("result.page"), url=links.run_url(run.id))
+        return Message(text=_failed(run, texts), parts=(page,))
+    parts: list[Part] = [throughput_table(spec, result.perf, texts), times_table(spec, result.perf, texts)]
+    parts += [Text(text=warning) for warning in perf_warnings(spec, result, texts)]
+    items = [(texts("result.field.time"), duration_text(result.seconds)), (texts("result.field.worker"), result.worker)]
+    parts += [Fields(items=tuple(items)), *_more(run, result, texts, links)]
+    if run.state is RunState.FAILED:
+        return Message(text=_failed(run, texts), parts=tuple(parts))
+    said = perf_conclusion(spec, result.perf, texts)
     return Message(text=texts("result.done", run=run.name, model=result.model, headline=said), parts=tuple(parts))
 
 
@@ -149,15 +192,17 @@ def reproduce_text(result: RunResult) -> str:
 def _plan(runs: Sequence[Run], texts: Texts) -> Fields:
     """Return what will run, in canonical form: what was understood can be checked at a glance."""
     spec = runs[0].spec
+    if isinstance(spec, PerfSpec):
+        return perf_plan(runs, spec, texts)
     models = list(dict.fromkeys(run.spec.model.name for run in runs))
-    datasets = list(dict.fromkeys(dataset.name for run in runs for dataset in run.spec.datasets))
+    datasets = list(dict.fromkeys(name for run in runs for name in run.spec.covers))
     items = [
         (texts("eval.field.model"), ", ".join(models)),
         (texts("eval.field.datasets"), ", ".join(datasets)),
     ]
     if spec.model.network != "registered" and spec.model.api_url:
         items.insert(1, (texts("eval.field.endpoint"), spec.model.api_url))
-    items.append((texts("eval.field.samples"), samples_text([run.spec for run in runs], texts)))
+    items.append((texts("eval.field.samples"), samples_text(_eval_specs(runs), texts)))
     settings = _settings(spec)
     if settings:
         items.append((texts("eval.field.settings"), settings))
@@ -182,6 +227,8 @@ def _settings(spec: EvalSpec) -> str:
 
 def progress_part(run: Run, progress: Progress | None, texts: Texts) -> ProgressPart:
     """Return how far one run is."""
+    if isinstance(run.spec, PerfSpec):
+        return perf_progress(run, run.spec, progress, texts)
     state = texts(f"state.{run.state}")
     if run.state in ENDED or progress is None or progress.attempt != run.attempt:
         note = texts("eval.queued") if run.state in {RunState.WAITING, RunState.QUEUED} else ""
@@ -221,9 +268,12 @@ def _headline(run: Run, benchmark: BenchmarkResult, texts: Texts) -> str:
 
 def samples_of(run: Run, benchmark: BenchmarkResult, metric: MetricResult, texts: Texts) -> str:
     """Return the samples a score rests on; the first n of a larger set are said to be so."""
-    dataset = next((d for d in run.spec.datasets if d.name == benchmark.name), None)
+    spec = run.spec
+    if not isinstance(spec, EvalSpec):
+        return f"{metric.num:,}"
+    dataset = next((d for d in spec.datasets if d.name == benchmark.name), None)
     everything = sum(dataset.subsets.values()) if dataset is not None else 0
-    if run.spec.limit is not None and everything > metric.num:
+    if spec.limit is not None and everything > metric.num:
         return texts("result.first", num=metric.num, all=everything)
     return f"{metric.num:,}"
 

@@ -23,6 +23,8 @@ class Words:
     request: str
     progress: str
     scores: str
+    figures: str
+    stress_test: str
     failure: str
     log: str
     reproduce: str
@@ -147,6 +149,8 @@ EN = Words(
     request="Request",
     progress="Progress",
     scores="Scores",
+    figures="Figures per level",
+    stress_test="stress test",
     failure="Why it failed",
     log="Log",
     reproduce="Reproduce without the bot",
@@ -254,6 +258,8 @@ ZH = Words(
     request="请求",
     progress="进度",
     scores="得分",
+    figures="各档结果",
+    stress_test="压力测试",
     failure="失败原因",
     log="日志",
     reproduce="不用机器人也能复现",
