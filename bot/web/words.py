@@ -59,6 +59,7 @@ class Words:
     direction: str
     directions: Mapping[str, str]
     samples_done: str
+    requests_done: str
     requested: str
     succeeded: str
     errored: str
@@ -188,6 +189,7 @@ EN = Words(
         "none": "says nothing about quality",
     },
     samples_done="samples",
+    requests_done="requests",
     requested="Requested",
     succeeded="Scored",
     errored="Errors",
@@ -296,6 +298,7 @@ ZH = Words(
         "higher_is_better": "越高越好", "lower_is_better": "越低越好", "none": "不代表好坏",
     },
     samples_done="条样本",
+    requests_done="个请求",
     requested="计划",
     succeeded="已评分",
     errored="出错",

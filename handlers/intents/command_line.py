@@ -29,7 +29,7 @@ _NEGATIVE = re.compile(r"-\d+|-\d*\.\d+", re.ASCII)
 
 
 _MANY = frozenset({"list", "ints", "floats"})
-_NUMERIC = frozenset({"int", "ints", "float", "floats"})
+_NUMERIC = frozenset({"float", "floats"})
 
 
 class Flag(NamedTuple):

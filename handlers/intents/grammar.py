@@ -14,6 +14,7 @@ from handlers.intents.lexicon import FLAGS, RUN_REF, RUN_WORDS, STOP, TAGS
 from handlers.intents.names import Kind, Mention, mask, mentions, wanted
 from handlers.intents.numbers import NUMBER, to_int
 from handlers.intents.parsed import Parsed, Vocabulary
+from handlers.intents.perf_request import read_perf
 from handlers.intents.phrases import (
     CASUAL,
     DENIED,
@@ -29,6 +30,10 @@ from handlers.intents.secrets import REDACTED, find_secrets, redact
 from handlers.registry import Intent, intents
 
 _MOST_REQUESTS = 10
+_ASKS_HOW_IT_GOES = re.compile(
+    r"\bhow(?:'s|\s+is|\s+are|\s+far)\b|\b(?:done|finished|going)\b|怎么样了|好了吗|完了吗|进展", FLAGS
+)
+HOW = frozenset({"how do i", "怎么用", "如何使用"})
 _BREAK = re.compile(
     r"[;\n]+|[.?!](?=\s)|[。？！]|,?\s*\b(?:and\s+)?(?:then|afterwards|after\s+that)\b|"
     r",?\s*(?:然后|接着|之后再?|随后|最后)",
@@ -146,6 +151,11 @@ def _intent_of(masked: str, named: list[Phrase], found: list[Mention]) -> str | 
         return others[0].intent
     if run and not named:
         return "status" if _LOOKING.fullmatch(RUN_WORDS.sub(" ", RUN_REF.sub(" ", masked)) + " ") else None
+    loads = [phrase for phrase in named if not phrase.weak and phrase.intent != "eval"][:1]
+    if loads and loads[0].intent == "perf" and not found and _ASKS_HOW_IT_GOES.search(masked):
+        return "status"
+    if loads and loads[0].intent == "perf" and not run and not DENIED.search(masked) and named[0].said not in HOW:
+        return "perf"
     if _COMPARE.search(masked) and not any(phrase.intent == "eval" for phrase in named):
         return "eval" if kinds == {"model", "dataset"} and _COUNT.search(masked) else None
     if kinds == {"model", "dataset"} and named and all(phrase.weak and phrase.said not in DESCRIBE for phrase in named):
@@ -167,6 +177,8 @@ def _only_describes(named: list[Phrase], kinds: set[Kind]) -> bool:
 def _read(intent: Intent, text: str, vocabulary: Vocabulary, found: list[Mention]) -> Parsed:
     if intent.name == "eval":
         return settle(intent, *read_eval(intent, text, vocabulary))
+    if intent.name == "perf":
+        return settle(intent, *read_perf(intent, text, vocabulary))
     return settle(intent, _READERS.get(intent.name, _read_run)(text, found))
 
 

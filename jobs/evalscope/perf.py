@@ -212,12 +212,8 @@ def reproduce_perf(spec: PerfSpec, config: Config) -> Reproduce:
     line = shlex.join(words)
     entry = config.keys.get(spec.model.key or "")
     if entry is not None:
-        line += (
-            f' --api-key "${entry.env}"' if entry.env else f' --api-key "$(cat {shlex.quote(str(entry.file))})"'
-        )
-    return Reproduce(
-        command=line, env={n: os.environ[n] for n in ENVIRONMENT if n in os.environ}, versions=versions()
-    )
+        line += f' --api-key "${entry.env}"' if entry.env else f' --api-key "$(cat {shlex.quote(str(entry.file))})"'
+    return Reproduce(command=line, env={n: os.environ[n] for n in ENVIRONMENT if n in os.environ}, versions=versions())
 
 
 def level_folder(spec: PerfSpec, load: float, number: int) -> str:

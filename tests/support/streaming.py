@@ -142,4 +142,4 @@ def error(status: int, message: str) -> web.Response:
 
 if __name__ == "__main__":
     asked = asdict(Pace()) | (json.loads(sys.argv[1]) if len(sys.argv) > 1 else {})
-    asyncio.run(Streaming(Pace(**asked)).serve(lambda port: print(port, flush=True)))
+    asyncio.run(Streaming(Pace(**asked)).serve(lambda port: print(port, flush=True)))  # noqa: T201 - its one word

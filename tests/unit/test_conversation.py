@@ -201,10 +201,6 @@ async def test_training_and_serving_are_declined_kindly(services: FakeServices, 
     assert not services.submitted
 
 
-async def test_perf_is_said_to_be_missing_rather_than_pretended(services: FakeServices) -> None:
-    assert "not supported yet" in (await services.say("evalscope perf --url http://h/v1"))[0].message.text
-
-
 async def test_benchmarks_are_found_by_tag_words_and_name(services: FakeServices) -> None:
     def rows(message: Message) -> list[str]:
         return [row[0] for part in message.parts if isinstance(part, Table) for row in part.rows]

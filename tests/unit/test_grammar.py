@@ -302,8 +302,8 @@ OTHER: list[tuple[str, str, dict[str, Any]]] = [
     ("", "none", {}),
     ("   \n\t ", "none", {}),
     ("evaluate prod on gsm8k every monday", "none", {}),
-    ("load test qwen-plus with 100 concurrency", "none", {}),
-    ("对 qwen-plus 做压测", "none", {}),
+    ("load test qwen-plus with 100 concurrency", "perf", {"model": "qwen-plus", "parallel": [100]}),
+    ("对 qwen-plus 做压测", "perf", {"model": "qwen-plus"}),
 ]
 
 
@@ -354,7 +354,6 @@ def test_one_message_can_hold_several_requests(text: str, requests: list[tuple[s
         ("evaluate prod on humaneval in a sandbox", "sandbox", "refused.not_yet"),
         ("evaluate prod on gsm8k on an h100", "gpu", "refused.not_yet"),
         ("evaluate prod on gsm8k every monday", "schedule", "refused.not_yet"),
-        ("压测 qwen-plus", "perf", "refused.not_yet"),
         ("evaluate prod on gsm8k with work_dir=/tmp/x", "work_dir", "refused.managed"),
         ("evaluate prod on gsm8k, temperature 9, repeat 9999 times", "repeats", "refused.value"),
         ("evaluate prod on gsm8k, eval_type=custom", "eval_type", "refused.eval_type"),
