@@ -40,6 +40,8 @@ _SPLIT = re.compile(r"\s*(?:,\s*and\b|,|、|/|->|→|\band\b|\bthen\b|和|再到
 _UNITS = {"m": 60, "分": 60, "h": 3600, "小": 3600}
 _METRICS = (("ttft", ("ttft", "first", "首")), ("tpot", ("tpot",)))
 _MOST_LEVELS = 20
+_LONGEST = 2000
+"""Characters of a message that are read; the patterns' time grows with the square of it."""
 
 
 @dataclass
@@ -59,6 +61,7 @@ def read_perf(intent: Intent, text: str, vocabulary: Vocabulary) -> tuple[dict[s
     if (quoted := _QUOTED.search(text)) is not None:
         args["prompt"] = quoted["a"] or quoted["b"]
         text = f"{text[: quoted.start()]} , {text[quoted.end() :]}"
+    text = text[:_LONGEST]
     text = _PAIR.sub(lambda match: _take_pair(match, intent, args, out, vocabulary), text)
     settings = read_words(text, frozenset(intent.args.model_fields), vocabulary.keys)
     if "api_url" in settings.args:

@@ -66,14 +66,18 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
     ("duration", rf"\bduration{_IS}{_NUMBER}"),
     (
         "multiple",
-        rf"{_NUMBER}\s*(?:x|×|times)\s*(?:as\s+many\s+)?(?:the\s+concurrency|(?:{_REQUEST}\s*)?{_EACH}|{_REQUEST})"
-        rf"(?:\s*{_EACH})?",
+        (
+            rf"{_NUMBER}\s*(?:x|×|times)\s*(?:as\s+many\s+)?(?:the\s+concurrency|(?:{_REQUEST}\s*)?{_EACH}|{_REQUEST})"
+            rf"(?:\s*{_EACH})?"
+        ),
     ),
     ("multiple", rf"(?:{_ZH_EACH}\s*)?(?:请求数?(?:是|为)?)?(?:并发数?的\s*)?{_NUMBER}\s*倍(?:的?(?:请求|并发)数?)?"),
     (
         "prompt_length",
-        rf"{_INPUT}s?\s*(?:lengths?|长度|tokens?|size)?{_IS}(?:between\s+|from\s+|从|在)?(?P<low>\d{{1,7}})"
-        rf"(?:{_TO}|\s+and\s+|和)(?P<high>\d{{1,7}})",
+        (
+            rf"{_INPUT}s?\s*(?:lengths?|长度|tokens?|size)?{_IS}(?:between\s+|from\s+|从|在)?(?P<low>\d{{1,7}})"
+            rf"(?:{_TO}|\s+and\s+|和)(?P<high>\d{{1,7}})"
+        ),
     ),
     ("min_prompt_length", rf"\bmin(?:imum|\.)?[\s_\-]*{_INPUT}[\s_\-]*(?:length|tokens?){_IS}{_NUMBER}"),
     ("min_prompt_length", rf"最[小短]{_INPUT}长度{_IS}{_NUMBER}"),
@@ -85,8 +89,10 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
     ("prefix_length", rf"(?:\bprefix(?:\s+length)?|前缀(?:长度)?){_IS}{_NUMBER}"),
     (
         "max_tokens",
-        rf"(?:\bmax(?:imum|\.)?[\s_\-]*(?:(?:new|output)[\s_\-]*)?tokens?|{_MODE}\s*(?:length|长度|tokens?)|"
-        rf"最大(?:输出|生成)?(?:长度|\s*token数?)?|{_MODE}(?:不超过|最多|上限)?){_IS}{_NUMBER}(?:\s*个?\s*tokens?)?",
+        (
+            rf"(?:\bmax(?:imum|\.)?[\s_\-]*(?:(?:new|output)[\s_\-]*)?tokens?|{_MODE}\s*(?:length|长度|tokens?)|"
+            rf"最大(?:输出|生成)?(?:长度|\s*token数?)?|{_MODE}(?:不超过|最多|上限)?){_IS}{_NUMBER}(?:\s*个?\s*tokens?)?"
+        ),
     ),
     (
         "max_tokens",
@@ -95,8 +101,10 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
     ("max_tokens", rf"{_NUMBER}\s*(?:max(?:imum)?|output)\s+tokens?"),
     (
         "min_tokens",
-        rf"(?:\bmin(?:imum|\.)?[\s_\-]*(?:output[\s_\-]*)?tokens?|\bat\s+least|最少(?:输出|生成)?|至少(?:输出|生成)?)"
-        rf"{_IS}{_NUMBER}(?:\s*个?\s*tokens?)?",
+        (
+            rf"(?:\bmin(?:imum|\.)?[\s_\-]*(?:output[\s_\-]*)?tokens?|\bat\s+least|最少(?:输出|生成)?|至少(?:输出|生成)?)"
+            rf"{_IS}{_NUMBER}(?:\s*个?\s*tokens?)?"
+        ),
     ),
     ("temperature", rf"(?:\btemp(?:erature)?|温度){_IS}{_NUMBER}"),
     ("top_p", rf"\btop[\s_\-]?p{_IS}{_NUMBER}"),
@@ -106,8 +114,10 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
     ("parallel", rf"{L}{_AT_ONCE}"),
     (
         "number",
-        rf"(?:\b(?:send|with|of)\s+)?{L}\s*(?P<total>total\s+)?{_REQUEST}\s*(?P<each>{_EACH})?"
-        r"(?P<all>\s*(?:in\s+(?:total|all)|altogether))?",
+        (
+            rf"(?:\b(?:send|with|of)\s+)?{L}\s*(?P<total>total\s+)?{_REQUEST}\s*(?P<each>{_EACH})?"
+            r"(?P<all>\s*(?:in\s+(?:total|all)|altogether))?"
+        ),
     ),
     ("number", rf"{L}\s*{_EACH}"),
     ("number", rf"(?P<all>(?:总共|一共|总计|共)\s*)?(?:发送?|跑)?\s*{L}\s*{_ZH_REQUEST}"),
@@ -119,7 +129,10 @@ _METRIC = (
     r"(?P<p>avg|average|mean|p50|p90|p95|p99|平均)?\s*(?:的)?\s*"
     r"(?P<metric>latency|ttft|tpot|time\s+to\s+first\s+token|首\s*(?:字|token)\s*(?:延迟|时间)|延迟|响应时间)"
 )
-_BELOW = r"\s*(?:is\s+|stays?\s+|be\s+|控制在|保持)*(?:<=?|≤|under|below|within|less\s+than|at\s+most|不超过|小于|低于|不大于|在)\s*"
+_BELOW = (
+    r"\s*(?:is\s+|stays?\s+|be\s+|控制在|保持)*"
+    r"(?:<=?|≤|under|below|within|less\s+than|at\s+most|不超过|小于|低于|不大于|在)\s*"
+)
 CRITERION = re.compile(
     rf"{_METRIC}{_BELOW}(?P<value>\d+(?:\.\d+)?)\s*(?P<unit>ms|milliseconds?|毫秒|s(?:ec(?:ond)?s?)?|秒)(?![A-Za-z])",
     FLAGS,

@@ -114,7 +114,8 @@ def _is_verb(masked: str, phrase: Phrase, following: list[Phrase]) -> bool:
     before = masked[max(0, phrase.start - 24) : phrase.start]
     if _NEGATED.search(before):
         return False
-    if following and following[0].intent not in {"eval", "perf", "help"} and masked[phrase.end : following[0].start].strip() in {"", "的"}:
+    noun = following and following[0].intent not in {"eval", "perf", "help"}
+    if noun and masked[phrase.end : following[0].start].strip() in {"", "的"}:
         return False  # "test results", 评测结果
     if phrase.said in CASUAL and phrase.said.isascii() and _NOUN.search(before):
         return False

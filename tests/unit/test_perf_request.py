@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import inspect
+import time
 from typing import Any
 
 import pytest
@@ -59,7 +60,7 @@ def ask(text: str) -> Parsed:
                 "parallel": [16],
             },
         ),
-        ('stress test prod with the prompt "tell me a joke", 4 concurrent', {"prompt": "tell me a joke", "parallel": [4]}),
+        ('stress test prod, prompt "tell me a joke", 4 concurrent', {"prompt": "tell me a joke", "parallel": [4]}),
         ("压测一下 prod，并发从 1 到 32", {"parallel": [1, 2, 4, 8, 16, 32]}),
         ("压测 prod，并发10，持续60秒", {"parallel": [10], "duration": 60}),
         ("压测 prod，并发 1、2、4、8，每个并发 10 个请求", {"parallel": [1, 2, 4, 8], "number": [10] * 4}),
@@ -219,8 +220,9 @@ def test_evalscopes_perf_is_installed_or_the_test_above_says_so() -> None:
 
 
 WORDS = st.sampled_from([
-    "stress test", "压测", "prod", "concurrency", "并发", "1,2,4", "from 1 to 32", "10x", "requests each", "60 秒", "for",
-    "5 rps", "max tokens", "128", "，", ";", "prompt length", "p99 latency under", "2 s", "每个并发", "倍", "@/etc/passwd",
+    "stress test", "压测", "prod", "concurrency", "并发", "1,2,4", "from 1 to 32", "10x", "requests each", "60 秒",
+    "for", "5 rps", "max tokens", "128", "，", ";", "prompt length", "p99 latency under", "2 s", "每个并发", "倍",
+    "@/etc/passwd",
 ])  # fmt: skip
 
 
@@ -229,3 +231,10 @@ def test_whatever_is_said_of_a_load_is_read_without_an_error(words: list[str]) -
     parsed = ask(" ".join(words))
     if parsed.intent == "perf":
         PerfArgs.model_validate(parsed.args)
+
+
+@pytest.mark.parametrize("said", ["1 ", "1,", "concurrency 1 ", "从1到", "and ", "10 tokens "])
+def test_a_long_message_is_read_in_no_time(said: str) -> None:
+    begun = time.perf_counter()
+    ask("stress test prod " + said * 20_000)
+    assert time.perf_counter() - begun < 3
