@@ -8,7 +8,7 @@ FROM python:3.11-slim-bookworm AS base
 FROM base AS wheel
 COPY requirements/dev.txt /src/requirements/
 RUN --mount=type=cache,target=/root/.cache/pip \
-    sed -nE '/^(hatchling|packaging|pathspec|pluggy|trove-classifiers)==/,/[^\\]$/p' /src/requirements/dev.txt > /src/build.txt \
+    sed -nE '/^(hatchling|packaging|pathspec|pluggy|tomlkit|trove-classifiers)==/,/[^\\]$/p' /src/requirements/dev.txt > /src/build.txt \
     && python -m venv --without-pip /build \
     && pip --python /build/bin/python install --require-hashes -r /src/build.txt
 COPY pyproject.toml README.md LICENSE /src/
