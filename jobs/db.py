@@ -16,6 +16,7 @@ HEAD = "0003"
 """The newest revision in `jobs/migrations/versions`; a test keeps it true. Known here so that a start on a
 migrated database need not import Alembic."""
 
+ONLY_READS = "scopebot_only_reads"
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
@@ -51,7 +52,8 @@ def open_engine(url: str) -> Engine:
     @event.listens_for(engine, "begin")
     def _begin(connection: Any) -> None:
         # a transaction that reads and then writes must not find that another one wrote in between
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        only_reads = connection.get_execution_options().get(ONLY_READS, False)
+        connection.exec_driver_sql("BEGIN" if only_reads else "BEGIN IMMEDIATE")
 
     @event.listens_for(engine, "connect")
     def _pragmas(connection: Any, _record: Any) -> None:
@@ -84,6 +86,13 @@ def current_revision(engine: Engine) -> str | None:
         return None
     with engine.connect() as connection:
         return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Session]:
+    """One transaction that only reads: on SQLite it neither waits for a writer nor makes one wait."""
+    with Session(engine.execution_options(**{ONLY_READS: True}), expire_on_commit=False) as session, session.begin():
+        yield session
 
 
 @contextmanager

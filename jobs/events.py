@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, cast
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from jobs.models import Failure, Frozen, Loss, Progress, RunningScore, RunResult
 
@@ -65,4 +65,7 @@ def parse_progress(fields: dict[bytes, bytes]) -> Progress | None:
         return None
     values: dict[str, object] = {key.decode(): value.decode() for key, value in fields.items()}
     values["scores"] = _scores.validate_json(str(values.get("scores", "[]")))
-    return Progress.model_validate(values)
+    try:
+        return Progress.model_validate(values)
+    except ValidationError:  # being written by another version
+        return None

@@ -7,12 +7,14 @@ import re
 from typing import TYPE_CHECKING
 
 from itsdangerous import BadSignature, URLSafeSerializer
+from pydantic import ValidationError
 
 from jobs.models import EvalSpec, Frozen, Run
 
 if TYPE_CHECKING:
     from redis import Redis
     from rq import Queue
+    from rq.job import Job
 
 RUNS = "scopebot-runs-"
 """What the name of each worker's own queue begins with."""
@@ -56,8 +58,16 @@ def unsign(text: str, key: str) -> JobPayload:
     """Check the signature and read the payload; raises `JobRefused`."""
     try:
         return JobPayload.model_validate(URLSafeSerializer(key, salt="job").loads(text))
-    except BadSignature as error:
+    except (BadSignature, ValidationError) as error:
         raise JobRefused("the job is not signed with this worker's SCOPEBOT_JOB_KEY") from error
+
+
+def check_job(job: Job) -> None:
+    """Raise `JobRefused` for a job that is no task of ours, or brings functions of its own to be called."""
+    # the names alone: RQ's own properties would import them
+    callbacks = (job._success_callback_name, job._failure_callback_name, job._stopped_callback_name)
+    if job.func_name not in ALLOWED_TASKS or any(callbacks):
+        raise JobRefused(job.func_name)
 
 
 def open_queue(redis: Redis, worker: str) -> Queue:

@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 from typing import Any, Literal, cast
 
 from sqlalchemy import Engine, ForeignKey, String, false, func, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
-from jobs.db import Base, transaction
+from jobs.db import Base, reading, transaction
 from jobs.errors import UnknownRun
 from jobs.lifecycle import ENDED, RunState, check_move
 from jobs.models import EvalSpec, Failure, Group, Loss, Run, RunResult
@@ -88,29 +89,41 @@ class Store:
         specs: Sequence[EvalSpec],
     ) -> tuple[Group, list[Run]]:
         """Record a request and its runs, waiting. The same `source` twice gives what the first time gave."""
-        now = datetime.now(UTC)
+        row = GroupRow(
+            platform=platform,
+            channel=channel,
+            thread=thread,
+            user=user,
+            language=language,
+            text=text,
+            created_at=datetime.now(UTC),
+            source=source,
+        )
+        try:
+            return self._add_group(row, specs)
+        except IntegrityError:  # another process recorded the same message just now
+            return self._add_group(row, specs)
+
+    def _add_group(self, new: GroupRow, specs: Sequence[EvalSpec]) -> tuple[Group, list[Run]]:
         with transaction(self.engine) as session:
-            known = session.scalar(select(GroupRow).where(GroupRow.source == source))
+            known = session.scalar(select(GroupRow).where(GroupRow.source == new.source))
             if known is None:
-                known = GroupRow(
-                    platform=platform, channel=channel, thread=thread, user=user, language=language,
-                    text=text, created_at=now, source=source,
-                )  # fmt: skip
+                known = new
                 session.add(known)
                 session.flush()
                 for spec in specs:
-                    _add_run(session, known.id, spec, now)
+                    _add_run(session, known.id, spec, known.created_at)
             runs = session.scalars(select(RunRow).where(RunRow.group_id == known.id).order_by(RunRow.id))
             return _group(known), [_run(row) for row in runs]
 
     def run(self, run_id: int) -> Run:
         """Return a run; raises `UnknownRun`."""
-        with transaction(self.engine) as session:
-            return _run(_row(session, run_id))
+        with reading(self.engine) as session:
+            return _run(_row(session, run_id, lock=False))
 
     def group(self, group_id: int) -> Group:
         """Return a group; raises KeyError, since nobody types a group's id."""
-        with transaction(self.engine) as session:
+        with reading(self.engine) as session:
             row = session.get(GroupRow, group_id)
             if row is None:
                 raise KeyError(group_id)
@@ -118,7 +131,7 @@ class Store:
 
     def group_runs(self, group_id: int) -> list[Run]:
         """Return a group's runs, oldest first."""
-        with transaction(self.engine) as session:
+        with reading(self.engine) as session:
             rows = session.scalars(select(RunRow).where(RunRow.group_id == group_id).order_by(RunRow.id))
             return [_run(row) for row in rows]
 
@@ -143,7 +156,7 @@ class Store:
         if channel is not None:
             groups = select(GroupRow.id).where(GroupRow.platform == channel[0], GroupRow.channel == channel[1])
             query = query.where(RunRow.group_id.in_(groups))
-        with transaction(self.engine) as session:
+        with reading(self.engine) as session:
             return [_run(row) for row in session.scalars(query)]
 
     def newest_run(self, platform: str, channel: str, thread: str) -> int | None:
@@ -153,12 +166,12 @@ class Store:
             .join(GroupRow, GroupRow.id == RunRow.group_id)
             .where(GroupRow.platform == platform, GroupRow.channel == channel, GroupRow.thread == thread)
         )
-        with transaction(self.engine) as session:
+        with reading(self.engine) as session:
             return session.scalar(query)
 
     def answers(self) -> bool:
         """Tell whether the database answers."""
-        with transaction(self.engine) as session:
+        with reading(self.engine) as session:
             return session.scalar(select(1)) == 1
 
     def lose(self, run_id: int, attempt: int, loss: Loss) -> Run:
@@ -245,8 +258,8 @@ def _add_run(session: Session, group_id: int, spec: EvalSpec, now: datetime) -> 
     session.add_all(RunDatasetRow(run_id=row.id, name=name) for name in {d.name for d in spec.datasets})
 
 
-def _row(session: Session, run_id: int) -> RunRow:
-    row = session.get(RunRow, run_id, with_for_update={"of": RunRow})
+def _row(session: Session, run_id: int, *, lock: bool = True) -> RunRow:
+    row = session.get(RunRow, run_id, with_for_update={"of": RunRow} if lock else None)
     if row is None:
         raise UnknownRun(run=f"r{run_id}")
     return row

@@ -61,9 +61,7 @@ def announce_loss(workspace: Workspace, job_id: str, error: ScopebotError) -> No
     run_id, attempt = parse_job_id(job_id)
     progress = read_progress(workspace.redis, run_id)
     loss = Loss(done=0 if progress is None else progress.done, failure=Failure(code=error.code, params=error.params))
-    announce(
-        workspace.redis, Event(run_id=run_id, attempt=attempt, what="lost", worker=workspace.name, loss=loss)
-    )
+    announce(workspace.redis, Event(run_id=run_id, attempt=attempt, what="lost", worker=workspace.name, loss=loss))
 
 
 class Attempt:
@@ -144,17 +142,13 @@ class Attempt:
             benchmarks = () if self._engine is None else self._engine.collect_partial()
             result = self._result(RunState.CANCELLED, benchmarks=benchmarks)
             self._keep(result)
-            event = Event(
-                run_id=run_id, attempt=attempt, what="cancelled", worker=self._workspace.name, result=result
-            )
+            event = Event(run_id=run_id, attempt=attempt, what="cancelled", worker=self._workspace.name, result=result)
             announce(redis, event)
         else:
             done = 0 if self._engine is None else self._engine.done
             failure = Failure(code=RunKilled.code, params={"worker": self._workspace.name, "signal": 15})
             loss = Loss(done=done, failure=failure)
-            announce(
-                redis, Event(run_id=run_id, attempt=attempt, what="lost", worker=self._workspace.name, loss=loss)
-            )
+            announce(redis, Event(run_id=run_id, attempt=attempt, what="lost", worker=self._workspace.name, loss=loss))
         self._lease.release(redis)
         self._shipper.ship()
         os._exit(0)

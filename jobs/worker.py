@@ -16,6 +16,7 @@ import structlog
 from redis import Redis
 from redis.exceptions import RedisError
 from rq import Queue, Worker
+from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 
 from jobs.artifacts import Artifacts
@@ -23,7 +24,7 @@ from jobs.catalog import CATALOG_KEY, Catalog
 from jobs.config import Settings
 from jobs.errors import ConfigInvalid, RunKilled
 from jobs.fleet import HEARTBEAT, beat, leave, wake_dispatcher
-from jobs.queue import ALLOWED_TASKS, JobRefused, open_queue
+from jobs.queue import check_job, open_queue
 from jobs.tasks import announce_loss
 from jobs.workspace import Workspace, current, enter, worker_name
 
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from resource import struct_rusage
 
     from rq.executions import Execution
-    from rq.job import Job
 
 log = structlog.get_logger(__name__)
 
@@ -81,12 +81,16 @@ class ScopebotWorker(Worker):
         super()._handle_stopped_job(job, queue, execution)
         announce_loss(current(), job.id, RunKilled(worker=current().name, signal=int(signal.SIGKILL)))
 
-    def perform_job(self, job: Job, queue: Queue, execution: Execution) -> bool:
-        """Run a job in the work-horse, if it is one of ours."""
-        if job.func_name not in ALLOWED_TASKS:
-            raise JobRefused(job.func_name)
-        return bool(super().perform_job(job, queue, execution))
-
+    def execute_job(self, job: Job, queue: Queue) -> None:
+        """Run a job in a work-horse, if it is one of ours; anything else is marked as failed, and nothing is called."""
+        try:
+            check_job(job)
+        except Exception as error:  # whatever a stranger's job makes RQ or us raise
+            log.warning("job refused", job=job.id, reason=str(error))
+            job.set_status(JobStatus.FAILED)
+            self.connection.lrem(queue.intermediate_queue_key, 1, job.id)
+            return
+        super().execute_job(job, queue)
 
     def handle_work_horse_killed(self, job: Job, retpid: int, ret_val: int, rusage: struct_rusage) -> None:
         """Say that a run ended with its process, which could not say so itself."""

@@ -83,9 +83,7 @@ class Observer:
         with self._lock:
             self._phase = phase
 
-    def loaded(
-        self, dataset: str, total: int, cached: Mapping[str, Sequence[Any]], aggregate: Aggregate
-    ) -> None:
+    def loaded(self, dataset: str, total: int, cached: Mapping[str, Sequence[Any]], aggregate: Aggregate) -> None:
         """Take a benchmark's exact total, and the scores that came from the cache."""
         with self._lock:
             self._phase, self._benchmark = "evaluating", dataset
@@ -133,10 +131,7 @@ class Observer:
     def progress(self) -> Progress:
         """Return how far the run is, with fresh running scores."""
         with self._lock:
-            pending = [
-                (tally, {name: list(s) for name, s in tally.scores.items()})
-                for tally in self.tallies.values()
-            ]
+            pending = [(tally, {name: list(s) for name, s in tally.scores.items()}) for tally in self.tallies.values()]
         for tally, scores in pending:
             if self._benchmark == tally.dataset or tally.running is None:
                 tally.running = tally.aggregate(scores) or tally.running

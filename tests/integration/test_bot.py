@@ -118,8 +118,8 @@ async def test_a_second_process_uses_the_first_ones_server_and_workers(bot: Bot,
     recorder = Recorder()
     async with open_bot(settings(folder), workers=1) as second:
         assert second.url == bot.url
-        assert second.services._queue.connection_pool.connection_kwargs["port"] == (  # noqa: SLF001
-            bot.services._queue.connection_pool.connection_kwargs["port"]  # noqa: SLF001
+        assert second.services._queue.connection_pool.connection_kwargs["port"] == (
+            bot.services._queue.connection_pool.connection_kwargs["port"]
         )
         assert len(await second.services.workers()) == 1
         run = await evaluate(second, recorder, 4)
@@ -144,7 +144,7 @@ async def test_a_run_that_was_recorded_but_not_sent_is_sent_at_the_next_start(tm
         )
     async with open_bot(settings(tmp_path), workers=0) as again:
         assert again.services.store.run(1).state is RunState.QUEUED
-        assert open_queue(again.services._queue).job_ids == ["r1-a1"]  # noqa: SLF001
+        assert open_queue(again.services._queue).job_ids == ["r1-a1"]
 
 
 class Spec:

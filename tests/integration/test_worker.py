@@ -265,7 +265,6 @@ def test_a_signed_job_under_another_functions_name_is_refused(office: Office, tm
     assert nothing_ran(office, STRANGER + 5, before)
 
 
-@pytest.mark.xfail(strict=True, reason="finding: RQ calls whatever function a job names as its callback")
 def test_a_job_that_brings_callbacks_of_its_own_calls_none_of_them(office: Office) -> None:
     job = open_queue(office.redis).enqueue_call(
         EVAL_TASK, args=("not signed",), job_id="stranger-callback", on_failure=Callback("builtins.print")

@@ -18,7 +18,7 @@ CONFIG = """\
 [models.smollm2]
 model = "smollm2-135m"
 api_url = "{url}"
-generation_config = {{ temperature = 0, max_tokens = 64 }}
+generation_config = {{ temperature = 0, max_tokens = 32 }}
 """
 CHAT_WITHIN = 110
 

@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
+from support.services import FixedLinks
+
 from handlers.cards import duration_text, result_message, score_text, status_message
 from handlers.message import Message, Table
 from handlers.message import Progress as ProgressPart
@@ -23,7 +25,6 @@ from jobs.models import (
     RunResult,
     SubsetScore,
 )
-from support.services import FixedLinks
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 EN, ZH, LINKS = Texts("en"), Texts("zh"), FixedLinks()

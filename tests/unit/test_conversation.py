@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.services import FakeServices
 
 from handlers.message import Buttons, Log, Message, Table
 from handlers.reply import Reply
@@ -15,7 +16,6 @@ from jobs.db import migrate, open_engine
 from jobs.lifecycle import RunState
 from jobs.models import BenchmarkResult, EvalSpec, MetricResult, Progress, Run, RunResult
 from jobs.store import Store
-from support.services import FakeServices
 
 CONFIG = Config.model_validate({
     "models": {"prod": {"model": "qwen-plus", "api_url": "http://10.0.0.5/v1"}},
