@@ -150,7 +150,7 @@ class Shipper:
 
 def _content(path: Path) -> bytes:
     """Return a file's content; a database's as of one moment, also while it is written to."""
-    if path.suffix != ".db":
+    if path.suffix != ".db" or path.stat().st_size == 0:
         return path.read_bytes()
     with closing(sqlite3.connect(path)) as database:
         return bytes(database.serialize())

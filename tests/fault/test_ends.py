@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 import pytest_asyncio
+from support.endpoint import MODEL, Answer, Call, Endpoint, completion
 
 from bot.app import Bot, open_bot
 from bot.platforms.base import Platform, Receive
@@ -20,7 +21,6 @@ from handlers.message import Message
 from jobs.lease import lease_key
 from jobs.lifecycle import ENDED, RunState
 from jobs.models import Run
-from support.endpoint import MODEL, Answer, Call, Endpoint, completion
 
 pytestmark = [pytest.mark.fault, pytest.mark.asyncio(loop_scope="module")]
 
@@ -72,7 +72,7 @@ async def bot(tmp_path_factory: pytest.TempPathFactory, endpoint: Endpoint) -> A
 def workers(bot: Bot) -> list[dict[str, str]]:
     from jobs.fleet import living_workers
 
-    return living_workers(bot.services._queue)  # noqa: SLF001
+    return living_workers(bot.services._queue)
 
 
 async def until(holds, within: float = 60.0) -> float:  # type: ignore[no-untyped-def] # noqa: ANN001
@@ -97,7 +97,7 @@ async def begin(bot: Bot, recorder: Recorder, number: int, text: str = "/eval sl
 def done(bot: Bot, run: Run) -> int:
     from jobs.events import read_progress
 
-    progress = read_progress(bot.services._queue, run.id)  # noqa: SLF001
+    progress = read_progress(bot.services._queue, run.id)
     return 0 if progress is None else progress.done
 
 
@@ -134,7 +134,7 @@ async def test_cancel_ends_the_processes_within_2_seconds_and_posts_the_partial_
     assert ended.result is not None
     assert ended.result.benchmarks[0].succeeded >= 4
     await until(lambda: any("score so far" in post.text for post in recorder.posts), within=5)
-    assert bot.services._queue.get(lease_key(run.id)) is None  # noqa: SLF001
+    assert bot.services._queue.get(lease_key(run.id)) is None
 
 
 async def test_a_cancelled_run_is_resumed_without_paying_for_a_sample_twice(bot: Bot, endpoint: Endpoint) -> None:
@@ -202,9 +202,7 @@ async def test_a_killed_workers_run_goes_on_within_45_seconds_on_another(bot: Bo
     assert ended.worker != run.worker
 
 
-async def test_a_run_that_kills_its_process_again_and_again_is_given_up_and_says_so(
-    bot: Bot, tmp_path: Path
-) -> None:
+async def test_a_run_that_kills_its_process_again_and_again_is_given_up_and_says_so(bot: Bot, tmp_path: Path) -> None:
     recorder = Recorder()
     run = await begin(bot, recorder, 6)
     kills = 0
