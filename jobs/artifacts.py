@@ -20,6 +20,8 @@ import structlog
 
 log = structlog.get_logger(__name__)
 
+SQLITE = b"SQLite format 3\x00"
+"""What a database's file begins with."""
 SHIP_EVERY = 3.0
 """Seconds between two copies of what a running run wrote."""
 
@@ -150,8 +152,9 @@ class Shipper:
 
 def _content(path: Path) -> bytes:
     """Return a file's content; a database's as of one moment, also while it is written to."""
-    if path.suffix != ".db" or path.stat().st_size == 0:
-        return path.read_bytes()
+    data = path.read_bytes()
+    if not data.startswith(SQLITE):
+        return data
     with closing(sqlite3.connect(path)) as database:
         return bytes(database.serialize())
 

@@ -11,6 +11,7 @@ from handlers.message import Message
 from handlers.plan import surprise
 from handlers.policy import generation_settings, invalid, resolve_datasets, resolve_model
 from handlers.references import run_number
+from handlers.refusals import refusal
 from handlers.registry import Args, Intent, Words
 from handlers.reply import Reply
 from handlers.submit import submit
@@ -36,6 +37,9 @@ class RerunArgs(Args):
 
 async def handle(args: RerunArgs, context: Context) -> Reply:
     """Start a new run like the old one, changed as was said."""
+    refused = refusal(context)
+    if refused is not None:
+        return refused
     number = run_number(args.run) if args.run is not None else context.thread_run
     if number is None:
         return Reply(Message(text=context.texts("logs.no_run")), waits=True)
