@@ -8,6 +8,7 @@ from handlers.context import Links
 from handlers.message import Fields, Link, Log, Message, Part, Table, Text
 from handlers.message import Progress as ProgressPart
 from handlers.texts import Texts
+from jobs.dispatch import Place
 from jobs.lifecycle import ENDED, RunState
 from jobs.models import BenchmarkResult, EvalSpec, Interval, MetricResult, Progress, Run, RunResult
 
@@ -15,11 +16,17 @@ FEW_METRICS = 3
 FEW_SUBSETS = 12
 
 
-def status_message(runs: Sequence[Run], progress: Mapping[int, Progress], texts: Texts, links: Links) -> Message:
+def status_message(
+    runs: Sequence[Run],
+    progress: Mapping[int, Progress],
+    texts: Texts,
+    links: Links,
+    places: Mapping[int, Place] | None = None,
+) -> Message:
     """Return the one message that is edited as a group's runs go on."""
     parts: list[Part] = [_plan(runs, texts)]
     for run in runs:
-        parts.append(progress_part(run, progress.get(run.id), texts))
+        parts.append(progress_part(run, progress.get(run.id), texts, (places or {}).get(run.id)))
         parts.append(Link(label=f"{texts('result.page')} {run.name}", url=links.run_url(run.id)))
     return Message(text=headline(runs, texts), parts=tuple(parts))
 
@@ -55,7 +62,7 @@ def result_message(run: Run, texts: Texts, links: Links) -> Message:
     """Return a run's result: score table, facts, links, and how to reproduce it."""
     page = Link(label=texts("result.page"), url=links.run_url(run.id))
     if run.state is RunState.CANCELLED:
-        return Message(text=texts("result.cancelled", run=run.name), parts=(page,))
+        return _cancelled_message(run, texts, page)
     if run.result is None or run.state is RunState.FAILED:
         reason = texts("bug.run") if run.failure is None else texts.error(run.failure)
         return Message(text=texts("result.failed", run=run.name, reason=reason), parts=(page,))
@@ -73,6 +80,15 @@ def result_message(run: Run, texts: Texts, links: Links) -> Message:
         parts.append(Log(title=texts("result.reproduce"), text=reproduce_text(result)))
     said = "; ".join(_headline(run, benchmark, texts) for benchmark in result.benchmarks)
     return Message(text=texts("result.done", run=run.name, model=result.model, headline=said), parts=tuple(parts))
+
+
+def _cancelled_message(run: Run, texts: Texts, page: Link) -> Message:
+    """Return what is said of a cancelled run: its partial score, marked as such."""
+    if run.result is None or not run.result.benchmarks:
+        return Message(text=texts("result.cancelled", run=run.name), parts=(page,))
+    said = "; ".join(_headline(run, benchmark, texts) for benchmark in run.result.benchmarks)
+    table = score_table(run, run.result, texts)
+    return Message(text=texts("result.cancelled_partial", run=run.name, headline=said), parts=(table, page))
 
 
 def score_table(run: Run, result: RunResult, texts: Texts) -> Table:
@@ -180,11 +196,11 @@ def _settings(spec: EvalSpec) -> str:
     return ", ".join(f"{name}={value}" for name, value in said.items() if value is not None)
 
 
-def progress_part(run: Run, progress: Progress | None, texts: Texts) -> ProgressPart:
+def progress_part(run: Run, progress: Progress | None, texts: Texts, place: Place | None = None) -> ProgressPart:
     """Return how far one run is."""
     state = texts(f"state.{run.state}")
     if run.state in ENDED or progress is None or progress.attempt != run.attempt:
-        note = texts("eval.queued") if run.state in {RunState.WAITING, RunState.QUEUED} else ""
+        note = place_text(place, texts) if run.state in {RunState.WAITING, RunState.QUEUED} else ""
         done = _done(run)
         return ProgressPart(label=f"{run.name} {state}", done=done, total=run.spec.total or done or None, note=note)
     notes = [texts(f"phase.{progress.phase}", benchmark=progress.benchmark)]
@@ -203,6 +219,16 @@ def progress_part(run: Run, progress: Progress | None, texts: Texts) -> Progress
         label=f"{run.name} {state}", done=progress.done, total=progress.total, score="; ".join(scores),
         note=", ".join(notes),
     )  # fmt: skip
+
+
+def place_text(place: Place | None, texts: Texts) -> str:
+    """Return where a waiting run stands, when it is taken to start, and why it waits."""
+    if place is None:
+        return texts("eval.queued")
+    said = texts("place.position", position=place.position, reason=texts(f"place.{place.reason}"))
+    if place.starts_in:
+        said += texts("place.starts_in", time=duration_text(place.starts_in))
+    return said
 
 
 def _done(run: Run) -> int:

@@ -5,11 +5,11 @@ Redis keys (all under `scopebot:`): `events` (stream), `run:ID:progress` (hash),
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 from pydantic import TypeAdapter, ValidationError
 
-from jobs.models import Failure, Frozen, Progress, RunningScore, RunResult
+from jobs.models import Failure, Frozen, Loss, Progress, RunningScore, RunResult
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -26,10 +26,11 @@ class Event(Frozen):
 
     run_id: int
     attempt: int
-    what: Literal["started", "succeeded", "failed", "cancelled", "report"]
+    what: Literal["started", "succeeded", "failed", "cancelled", "lost", "report"]
     worker: str = ""
     result: RunResult | None = None
     failure: Failure | None = None
+    loss: Loss | None = None
 
 
 def progress_key(run_id: int) -> str:
@@ -51,6 +52,11 @@ def write_progress(redis: Redis, run_id: int, progress: Progress) -> None:
     pipe.hset(progress_key(run_id), items=[item for pair in fields.items() for item in pair])
     pipe.expire(progress_key(run_id), PROGRESS_TTL)
     pipe.execute()
+
+
+def read_progress(redis: Redis, run_id: int) -> Progress | None:
+    """Return a run's progress, None where there is none."""
+    return parse_progress(cast("dict[bytes, bytes]", redis.hgetall(progress_key(run_id))))
 
 
 def parse_progress(fields: dict[bytes, bytes]) -> Progress | None:

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from jobs.db import Base, reading, transaction
 from jobs.events import Event
 from jobs.lifecycle import IllegalMove, RunState
-from jobs.store import RunRow, apply_move
+from jobs.store import RunRow, apply_loss, apply_move
 
 log = structlog.get_logger(__name__)
 
@@ -66,7 +66,7 @@ class Ledger:
 
 def _apply(session: Session, event: Event) -> bool:
     """Apply one transition; False where it comes from an older attempt or after the end."""
-    row = session.get(RunRow, event.run_id, with_for_update=True)
+    row = session.get(RunRow, event.run_id, with_for_update={"of": RunRow})
     if row is None or event.attempt != row.attempt:
         log.warning("transition refused", run=event.run_id, attempt=event.attempt, what=event.what)
         return False
@@ -74,6 +74,9 @@ def _apply(session: Session, event: Event) -> bool:
         row.report_ready = True
         return True
     try:
+        if event.loss is not None:
+            apply_loss(row, event.loss)
+            return True
         apply_move(row, _STATES[event.what], worker=event.worker, failure=event.failure, result=event.result)
     except IllegalMove as error:
         log.warning("transition refused", run=event.run_id, attempt=event.attempt, move=str(error))

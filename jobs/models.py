@@ -90,6 +90,8 @@ class EvalSpec(Frozen):
     generation_config: GenerationSettings = GenerationSettings()
     eval_batch_size: int | None = Field(None, ge=1, le=512)
     dataset_hub: Literal["modelscope", "huggingface", "local"] = "modelscope"
+    resumes: int | None = None
+    """The ended run whose finished samples this one goes on from."""
 
     def samples(self, dataset: DatasetTarget) -> int | None:
         """Return how many samples of a benchmark will run: the limit counts for each subset. None if not known."""
@@ -246,6 +248,15 @@ class Progress(Frozen):
     updated_at: datetime
 
 
+class Loss(Frozen):
+    """How an attempt was lost: its process killed, its worker or host gone."""
+
+    done: int = 0
+    """Samples finished by then, over all attempts."""
+    failure: Failure
+    """What the run fails with if it is given up."""
+
+
 class Group(Frozen):
     """One request of one person: one or more runs that are reported together."""
 
@@ -275,6 +286,9 @@ class Run(Frozen):
     failure: Failure | None = None
     result: RunResult | None = None
     report_ready: bool = False
+    cancel_asked: bool = False
+    user: str = ""
+    """Who asked for it."""
 
     @property
     def name(self) -> str:

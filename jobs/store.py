@@ -6,14 +6,17 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal, cast
 
-from sqlalchemy import Engine, ForeignKey, String, func, select
+from sqlalchemy import Engine, ForeignKey, String, false, func, select
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from jobs.db import Base, reading, transaction
 from jobs.errors import UnknownRun
 from jobs.lifecycle import ENDED, RunState, check_move
-from jobs.models import EvalSpec, Failure, Group, Run, RunResult
+from jobs.models import EvalSpec, Failure, Group, Loss, Run, RunResult
+
+GIVE_UP_AFTER = 2
+"""Attempts that may be lost in a row without a new sample: more than that, and the run itself is the cause."""
 
 
 class GroupRow(Base):
@@ -51,6 +54,11 @@ class RunRow(Base):
     failure: Mapped[dict[str, Any] | None]
     result: Mapped[dict[str, Any] | None]
     report_ready: Mapped[bool]
+    losses: Mapped[int] = mapped_column(default=0, server_default="0")
+    """Attempts lost in a row without a single new sample between them."""
+    done_at_loss: Mapped[int] = mapped_column(default=0, server_default="0")
+    cancel_asked: Mapped[bool] = mapped_column(default=False, server_default=false())
+    group: Mapped[GroupRow] = relationship(lazy="joined")
 
 
 class RunDatasetRow(Base):
@@ -166,6 +174,24 @@ class Store:
         with reading(self.engine) as session:
             return session.scalar(select(1)) == 1
 
+    def lose(self, run_id: int, attempt: int, loss: Loss) -> Run:
+        """Note that an attempt is lost; the run waits for the next one, or is given up. Raises `IllegalMove`."""
+        with transaction(self.engine) as session:
+            row = _row(session, run_id)
+            if row.attempt == attempt:
+                apply_loss(row, loss)
+            return _run(row)
+
+    def ask_to_cancel(self, run_id: int) -> Run:
+        """Note that a run is to be cancelled: at once if it waits, by its worker if that has it."""
+        with transaction(self.engine) as session:
+            row = _row(session, run_id)
+            if RunState(row.state) is RunState.WAITING:
+                apply_move(row, RunState.CANCELLED)
+            elif RunState(row.state) not in ENDED:
+                row.cancel_asked = True
+            return _run(row)
+
     def move(
         self,
         run_id: int,
@@ -209,6 +235,19 @@ def apply_move(
         row.result = result.model_dump(mode="json")
 
 
+def apply_loss(row: RunRow, loss: Loss) -> None:
+    """Let a run wait for its next attempt, unless it is lost again and again without getting on."""
+    if row.cancel_asked:
+        apply_move(row, RunState.CANCELLED)
+        return
+    row.losses = 1 if loss.done > row.done_at_loss else row.losses + 1
+    row.done_at_loss = max(loss.done, row.done_at_loss)
+    if row.losses >= GIVE_UP_AFTER:
+        apply_move(row, RunState.FAILED, failure=loss.failure)
+    else:
+        apply_move(row, RunState.WAITING)
+
+
 def _add_run(session: Session, group_id: int, spec: EvalSpec, now: datetime) -> None:
     row = RunRow(
         group_id=group_id, spec=spec.model_dump(mode="json"), model=spec.model.name, state=str(RunState.WAITING),
@@ -220,7 +259,7 @@ def _add_run(session: Session, group_id: int, spec: EvalSpec, now: datetime) -> 
 
 
 def _row(session: Session, run_id: int, *, lock: bool = True) -> RunRow:
-    row = session.get(RunRow, run_id, with_for_update=lock or None)
+    row = session.get(RunRow, run_id, with_for_update={"of": RunRow} if lock else None)
     if row is None:
         raise UnknownRun(run=f"r{run_id}")
     return row
@@ -247,4 +286,6 @@ def _run(row: RunRow) -> Run:
         failure=None if row.failure is None else Failure.model_validate(row.failure),
         result=None if row.result is None else RunResult.model_validate(row.result),
         report_ready=row.report_ready,
+        cancel_asked=row.cancel_asked,
+        user=row.group.user,
     )

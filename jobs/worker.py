@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import importlib
 import os
 import signal
 import sys
+import threading
+import time
 from typing import TYPE_CHECKING
 
 import structlog
 from redis import Redis
+from redis.exceptions import RedisError
 from rq import Queue, Worker
 from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
@@ -19,15 +23,15 @@ from jobs.artifacts import Artifacts
 from jobs.catalog import CATALOG_KEY, Catalog
 from jobs.config import Settings
 from jobs.errors import ConfigInvalid, RunKilled
-from jobs.fleet import HEARTBEAT, beat, leave
+from jobs.fleet import HEARTBEAT, beat, leave, wake_dispatcher
 from jobs.queue import check_job, open_queue
-from jobs.tasks import announce_failure
+from jobs.tasks import announce_loss
 from jobs.workspace import Workspace, current, enter, worker_name
 
 if TYPE_CHECKING:
     from resource import struct_rusage
 
-    from redis.client import Pipeline
+    from rq.executions import Execution
 
 log = structlog.get_logger(__name__)
 
@@ -44,14 +48,38 @@ PRELOAD = (
 """What a first evaluation would import: in the parent it is paid for once. None of it touches CUDA."""
 
 
+GRACE = 1.5
+"""Seconds a run has to say its partial score when it is cancelled."""
+
+
 class ScopebotWorker(Worker):
     """Runs the tasks of `jobs.tasks` and nothing else."""
 
-    def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
-        """Say to RQ, and to Scopebot, that this worker is alive."""
-        super().heartbeat(timeout, pipeline)
-        workspace = current()
-        beat(workspace.redis, workspace.name, workspace.catalog.evalscope_version)
+    def kill_horse(self, sig: signal.Signals = signal.SIGKILL) -> None:
+        """End the run's process: let it say its partial score, then end it and all it started."""
+        horse = self.horse_pid
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(horse, signal.SIGTERM)
+            deadline = time.monotonic() + GRACE
+            while time.monotonic() < deadline:
+                os.getpgid(horse)  # gone, once the parent has waited for it
+                time.sleep(0.02)
+            os.killpg(horse, sig)
+
+    def monitor_work_horse(self, job: Job, queue: Queue, execution: Execution) -> None:
+        """Wait for the run's process to end, then end whatever it left behind in its group."""
+        horse = self.horse_pid
+        try:
+            super().monitor_work_horse(job, queue, execution)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(horse, signal.SIGKILL)
+            wake_dispatcher(current().redis)
+
+    def _handle_stopped_job(self, job: Job, queue: Queue, execution: Execution) -> None:
+        """Say that a run was ended on request, in case it was too busy to say so itself."""
+        super()._handle_stopped_job(job, queue, execution)
+        announce_loss(current(), job.id, RunKilled(worker=current().name, signal=int(signal.SIGKILL)))
 
     def execute_job(self, job: Job, queue: Queue) -> None:
         """Run a job in a work-horse, if it is one of ours; anything else is marked as failed, and nothing is called."""
@@ -69,7 +97,7 @@ class ScopebotWorker(Worker):
         super().handle_work_horse_killed(job, retpid, ret_val, rusage)  # type: ignore[no-untyped-call]
         signal_number = os.WTERMSIG(ret_val) if os.WIFSIGNALED(ret_val) else 0
         if signal_number:
-            announce_failure(current(), job.id, RunKilled(worker=current().name, signal=signal_number))
+            announce_loss(current(), job.id, RunKilled(worker=current().name, signal=signal_number))
 
 
 def run_worker(settings: Settings, *, die_with_parent: bool = False) -> None:
@@ -86,21 +114,37 @@ def run_worker(settings: Settings, *, die_with_parent: bool = False) -> None:
     )  # fmt: skip
     enter(workspace)
     redis.set(CATALOG_KEY, workspace.catalog.model_dump_json())
-    beat(redis, workspace.name, workspace.catalog.evalscope_version)
+    threading.Thread(target=_keep_beating, args=(workspace,), name="heartbeat", daemon=True).start()
     worker = ScopebotWorker(
-        [open_queue(redis)],
+        [open_queue(redis, workspace.name)],
         name=workspace.name,
         connection=redis,
         serializer=JSONSerializer,
         maintenance_interval=30,
-        worker_ttl=HEARTBEAT + 15,  # RQ waits for a job 15 s less than this, then says it is alive
-        job_monitoring_interval=HEARTBEAT,
+        worker_ttl=30,
+        job_monitoring_interval=10,
     )
     log.info("worker ready", worker=workspace.name, evalscope=workspace.catalog.evalscope_version)
     try:
         worker.work(with_scheduler=False, logging_level="WARNING")
     finally:
         leave(redis, workspace.name)
+
+
+def _keep_beating(workspace: Workspace) -> None:
+    """Say every few seconds that this worker is alive, over a connection of its own."""
+    assert workspace.settings.redis_url is not None
+    redis = Redis.from_url(workspace.settings.redis_url, socket_timeout=HEARTBEAT)
+    announced = False
+    while True:
+        try:
+            beat(redis, workspace.name, workspace.catalog.evalscope_version)
+            if not announced:
+                wake_dispatcher(redis)
+                announced = True
+        except RedisError:
+            log.warning("heartbeat not sent", exc_info=True)
+        time.sleep(HEARTBEAT)
 
 
 def _preload() -> Catalog:

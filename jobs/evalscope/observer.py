@@ -53,7 +53,7 @@ class Observer:
         self._attempt = attempt
         self._tell = tell
         self._samples = samples
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal's handler may ask while its own thread holds it
         self._stop = threading.Event()
         self._phase: Phase = "starting"
         self._benchmark = ""
@@ -117,6 +117,11 @@ class Observer:
             self._errors_in_a_row += 1
             self._gave_up = self._gave_up or self._errors_in_a_row >= ERRORS_IN_A_ROW
             self.last_error = error
+
+    @property
+    def done(self) -> int:
+        """Samples finished so far, those from the cache among them."""
+        return self._done
 
     @property
     def hopeless(self) -> bool:

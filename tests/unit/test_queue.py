@@ -37,7 +37,7 @@ SIGNED = sign(PAYLOAD, KEY)
 
 
 def run(attempt: int = 1) -> Run:
-    return Run(id=12, group_id=1, spec=SPEC, state=RunState.QUEUED, attempt=attempt, created_at=NOW)
+    return Run(id=12, group_id=1, spec=SPEC, state=RunState.QUEUED, attempt=attempt, worker="w1", created_at=NOW)
 
 
 # signing
@@ -126,20 +126,20 @@ def test_an_attempt_becomes_a_job_named_after_it(redis_client: Redis) -> None:
     job = fetch(redis_client, "r12-a1")
     assert job.func_name == EVAL_TASK
     assert unsign(job.args[0], KEY) == PAYLOAD
-    assert (job.kwargs, job.timeout, job.origin) == ({}, 60, open_queue(redis_client).name)
+    assert (job.kwargs, job.timeout, job.origin) == ({}, 60, open_queue(redis_client, "w1").name)
 
 
 def test_a_second_enqueue_of_the_same_attempt_does_nothing(redis_client: Redis) -> None:
     enqueue(redis_client, run(), key=KEY, timeout=60)
     assert enqueue(redis_client, run(), key=KEY, timeout=99) == "r12-a1"
-    assert open_queue(redis_client).job_ids == ["r12-a1"]
+    assert open_queue(redis_client, "w1").job_ids == ["r12-a1"]
     assert fetch(redis_client, "r12-a1").timeout == 60
 
 
 def test_the_next_attempt_is_a_job_of_its_own(redis_client: Redis) -> None:
     enqueue(redis_client, run(), key=KEY, timeout=60)
     enqueue(redis_client, run(attempt=2), key=KEY, timeout=60)
-    assert open_queue(redis_client).job_ids == ["r12-a1", "r12-a2"]
+    assert open_queue(redis_client, "w1").job_ids == ["r12-a1", "r12-a2"]
 
 
 def test_a_job_lies_on_redis_as_json_and_not_as_a_pickle(redis_client: Redis) -> None:
