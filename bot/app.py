@@ -19,6 +19,7 @@ from aiohttp import web
 from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 
+from bot.dispatcher import Dispatcher
 from bot.platforms.base import Platform, Posted
 from bot.reporter import Reporter
 from bot.services import BotServices
@@ -33,7 +34,6 @@ from jobs.db import migrate, open_engine
 from jobs.embedded import EmbeddedServer
 from jobs.events import EVENTS, Event
 from jobs.ledger import Ledger
-from jobs.lifecycle import RunState
 from jobs.store import Store
 
 log = structlog.get_logger(__name__)
@@ -142,9 +142,9 @@ async def open_bot(settings: BotSettings, *, workers: int) -> AsyncIterator[Bot]
             redis=redis,
             url=url,
         )
-        if owner.owned:
-            await services.submit(await asyncio.to_thread(store.runs, states=[RunState.WAITING], limit=1000))
+        dispatcher = Dispatcher(settings=settings, store=store, redis=redis, queue=queue)
         tasks = [
+            asyncio.create_task(_keep_going(dispatcher.run)),
             asyncio.create_task(_keep_going(bot.follow_events)),
             asyncio.create_task(_keep_going(bot.reporter.run)),
         ]

@@ -104,7 +104,8 @@ class Reporter:
         now = time.monotonic()
         if not final and now - watch.edited_at < watch.platform.edit_every:
             return
-        message = status_message(runs, await self._progress(runs), texts, self._services.links)
+        places = await self._services.places() if any(run.state is RunState.WAITING for run in runs) else {}
+        message = status_message(runs, await self._progress(runs), texts, self._services.links, places)
         if message != watch.shown or final:
             await watch.platform.edit(_place(watch.group), watch.message_id, message, final=final)
             watch.shown, watch.edited_at, watch.final = message, now, final

@@ -17,6 +17,7 @@ from handlers.perf_cards import (
     times_table,
 )
 from handlers.texts import Texts
+from jobs.dispatch import Place
 from jobs.lifecycle import ENDED, RunState
 from jobs.models import BenchmarkResult, EvalSpec, Interval, MetricResult, PerfSpec, Progress, Run, RunResult
 
@@ -24,11 +25,17 @@ FEW_METRICS = 3
 FEW_SUBSETS = 12
 
 
-def status_message(runs: Sequence[Run], progress: Mapping[int, Progress], texts: Texts, links: Links) -> Message:
+def status_message(
+    runs: Sequence[Run],
+    progress: Mapping[int, Progress],
+    texts: Texts,
+    links: Links,
+    places: Mapping[int, Place] | None = None,
+) -> Message:
     """Return the one message that is edited as a group's runs go on."""
     parts: list[Part] = [_plan(runs, texts)]
     for run in runs:
-        parts.append(progress_part(run, progress.get(run.id), texts))
+        parts.append(progress_part(run, progress.get(run.id), texts, (places or {}).get(run.id)))
         parts.append(Link(label=f"{texts('result.page')} {run.name}", url=links.run_url(run.id)))
     return Message(text=headline(runs, texts), parts=tuple(parts))
 
@@ -70,7 +77,7 @@ def result_message(run: Run, texts: Texts, links: Links) -> Message:
     """Return a run's result: score table, facts, links, and how to reproduce it."""
     page = Link(label=texts("result.page"), url=links.run_url(run.id))
     if run.state is RunState.CANCELLED:
-        return Message(text=texts("result.cancelled", run=run.name), parts=(page,))
+        return _cancelled_message(run, texts, page)
     if isinstance(run.spec, PerfSpec):
         return _perf_message(run, run.spec, texts, links)
     if run.result is None or run.state is RunState.FAILED:
@@ -102,6 +109,10 @@ def _more(run: Run, result: RunResult, texts: Texts, links: Links) -> list[Part]
     return parts
 
 
+def _warned(spec: PerfSpec, result: RunResult, texts: Texts) -> list[Part]:
+    return [Text(text=warning) for warning in perf_warnings(spec, result, texts)]
+
+
 def _perf_message(run: Run, spec: PerfSpec, texts: Texts, links: Links) -> Message:
     """Return a stress test's result; where it failed, what had been measured until then."""
     result = run.result
@@ -109,13 +120,27 @@ def _perf_message(run: Run, spec: PerfSpec, texts: Texts, links: Links) -> Messa
         page = Link(label=texts("result.page"), url=links.run_url(run.id))
         return Message(text=_failed(run, texts), parts=(page,))
     parts: list[Part] = [throughput_table(spec, result.perf, texts), times_table(spec, result.perf, texts)]
-    parts += [Text(text=warning) for warning in perf_warnings(spec, result, texts)]
+    parts += _warned(spec, result, texts)
     items = [(texts("result.field.time"), duration_text(result.seconds)), (texts("result.field.worker"), result.worker)]
     parts += [Fields(items=tuple(items)), *_more(run, result, texts, links)]
     if run.state is RunState.FAILED:
         return Message(text=_failed(run, texts), parts=tuple(parts))
     said = perf_conclusion(spec, result.perf, texts)
     return Message(text=texts("result.done", run=run.name, model=result.model, headline=said), parts=tuple(parts))
+
+
+def _cancelled_message(run: Run, texts: Texts, page: Link) -> Message:
+    """Return what is said of a cancelled run: its partial score, marked as such."""
+    if isinstance(run.spec, PerfSpec) and run.result is not None and run.result.perf:
+        said = perf_conclusion(run.spec, run.result.perf, texts)
+        tables = (throughput_table(run.spec, run.result.perf, texts), times_table(run.spec, run.result.perf, texts))
+        text = texts("result.cancelled_perf", run=run.name, headline=said)
+        return Message(text=text, parts=(*tables, *_warned(run.spec, run.result, texts), page))
+    if run.result is None or not run.result.benchmarks:
+        return Message(text=texts("result.cancelled", run=run.name), parts=(page,))
+    said = "; ".join(_headline(run, benchmark, texts) for benchmark in run.result.benchmarks)
+    table = score_table(run, run.result, texts)
+    return Message(text=texts("result.cancelled_partial", run=run.name, headline=said), parts=(table, page))
 
 
 def score_table(run: Run, result: RunResult, texts: Texts) -> Table:
@@ -225,13 +250,13 @@ def _settings(spec: EvalSpec) -> str:
     return ", ".join(f"{name}={value}" for name, value in said.items() if value is not None)
 
 
-def progress_part(run: Run, progress: Progress | None, texts: Texts) -> ProgressPart:
+def progress_part(run: Run, progress: Progress | None, texts: Texts, place: Place | None = None) -> ProgressPart:
     """Return how far one run is."""
     if isinstance(run.spec, PerfSpec):
-        return perf_progress(run, run.spec, progress, texts)
+        return perf_progress(run, run.spec, progress, texts, place_text(place, texts))
     state = texts(f"state.{run.state}")
     if run.state in ENDED or progress is None or progress.attempt != run.attempt:
-        note = texts("eval.queued") if run.state in {RunState.WAITING, RunState.QUEUED} else ""
+        note = place_text(place, texts) if run.state in {RunState.WAITING, RunState.QUEUED} else ""
         done = _done(run)
         return ProgressPart(label=f"{run.name} {state}", done=done, total=run.spec.total or done or None, note=note)
     notes = [texts(f"phase.{progress.phase}", benchmark=progress.benchmark)]
@@ -250,6 +275,16 @@ def progress_part(run: Run, progress: Progress | None, texts: Texts) -> Progress
         label=f"{run.name} {state}", done=progress.done, total=progress.total, score="; ".join(scores),
         note=", ".join(notes),
     )  # fmt: skip
+
+
+def place_text(place: Place | None, texts: Texts) -> str:
+    """Return where a waiting run stands, when it is taken to start, and why it waits."""
+    if place is None:
+        return texts("eval.queued")
+    said = texts("place.position", position=place.position, reason=texts(f"place.{place.reason}"))
+    if place.starts_in:
+        said += texts("place.starts_in", time=duration_text(place.starts_in))
+    return said
 
 
 def _done(run: Run) -> int:

@@ -80,11 +80,11 @@ def settings_text(spec: PerfSpec) -> str:
     return ", ".join(found)
 
 
-def perf_progress(run: Run, spec: PerfSpec, progress: Progress | None, texts: Texts) -> ProgressPart:
-    """Return how far a stress test is: level k of n, requests, throughput."""
+def perf_progress(run: Run, spec: PerfSpec, progress: Progress | None, texts: Texts, waits: str) -> ProgressPart:
+    """Return how far a stress test is: level k of n, requests, throughput; `waits` is said of one that waits."""
     label = f"{run.name} {texts(f'state.{run.state}')}"
     if run.state in ENDED or progress is None or progress.attempt != run.attempt:
-        note = texts("eval.queued") if run.state in {RunState.WAITING, RunState.QUEUED} else ""
+        note = waits if run.state in {RunState.WAITING, RunState.QUEUED} else ""
         done = sum(level.requests for level in run.result.perf) if run.result is not None else 0
         return ProgressPart(label=label, done=done, total=spec.total or done or None, note=note)
     notes = [phase_text(spec, progress, texts)]

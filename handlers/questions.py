@@ -10,7 +10,7 @@ from sqlalchemy import Engine, String, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from handlers.incoming import Incoming, Language, Place
-from jobs.db import Base, transaction
+from jobs.db import Base, reading, transaction
 from jobs.models import Frozen, Spec
 
 CANCEL = "cancel"
@@ -77,7 +77,7 @@ class Questions:
 
     def get(self, question_id: int) -> Question | None:
         """Return a question, None where there is none."""
-        with transaction(self._engine) as session:
+        with reading(self._engine) as session:
             row = session.get(QuestionRow, question_id)
             return None if row is None else _question(row)
 

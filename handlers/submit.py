@@ -28,9 +28,7 @@ class Choice:
 async def submit(context: Context, specs: Sequence[Spec], notes: Sequence[str] = ()) -> Reply:
     """Record the runs and send them to the workers; the reply is their status message."""
     incoming = context.incoming
-    return await start(
-        context.services, incoming, specs, language=context.language, text=incoming.text, notes=notes
-    )
+    return await start(context.services, incoming, specs, language=context.language, text=incoming.text, notes=notes)
 
 
 async def start(

@@ -90,6 +90,8 @@ class EvalSpec(Frozen):
     generation_config: GenerationSettings = GenerationSettings()
     eval_batch_size: int | None = Field(None, ge=1, le=512)
     dataset_hub: Literal["modelscope", "huggingface", "local"] = "modelscope"
+    resumes: int | None = None
+    """The ended run whose finished samples this one goes on from."""
 
     def samples(self, dataset: DatasetTarget) -> int | None:
         """Return how many samples of a benchmark will run: the limit counts for each subset. None if not known."""
@@ -167,6 +169,8 @@ class PerfSpec(Frozen):
     log_every_n_query: int = Field(100, ge=1)
     said: tuple[str, ...] = ()
     """Which of the settings the person asked for."""
+    resumes: int | None = None
+    """The run whose finished levels this one goes on from."""
 
     @model_validator(mode="after")
     def _levels_fit(self) -> PerfSpec:
@@ -396,6 +400,15 @@ class Progress(Frozen):
     updated_at: datetime
 
 
+class Loss(Frozen):
+    """How an attempt was lost: its process killed, its worker or host gone."""
+
+    done: int = 0
+    """Samples finished by then, over all attempts."""
+    failure: Failure
+    """What the run fails with if it is given up."""
+
+
 class Group(Frozen):
     """One request of one person: one or more runs that are reported together."""
 
@@ -425,6 +438,9 @@ class Run(Frozen):
     failure: Failure | None = None
     result: RunResult | None = None
     report_ready: bool = False
+    cancel_asked: bool = False
+    user: str = ""
+    """Who asked for it."""
 
     @property
     def name(self) -> str:

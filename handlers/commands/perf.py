@@ -10,6 +10,7 @@ from handlers.context import Context
 from handlers.message import Message
 from handlers.perf_plan import Levels, load_seconds, make_spec, plan_levels, requests
 from handlers.policy import resolve_model
+from handlers.refusals import left_out, refusal
 from handlers.registry import Args, Intent, Words
 from handlers.reply import Reply
 from handlers.submit import Choice, ask, submit
@@ -17,8 +18,6 @@ from jobs.errors import InvalidValue
 from jobs.models import PerfSpec
 from jobs.sample import PROMPTS
 
-HARMLESS = "refused.managed"
-"""Parameters that Scopebot sees to itself: leaving them out changes no figure."""
 NOT_YET = (
     "sla_auto_tune", "sla_variable", "sla_params", "sla_num_runs", "sla_upper_bound", "sla_lower_bound",
     "sla_fixed_parallel", "sla_number_multiplier", "multi_turn", "min_turns", "max_turns",
@@ -80,10 +79,12 @@ class PerfArgs(Args):
 async def handle(args: PerfArgs, context: Context) -> Reply:
     """Plan the load; submit it, or ask where it is large."""
     texts, config = context.texts, context.services.config
-    serious = [texts(entry.reason, name=entry.name) for entry in context.parsed.refused if entry.reason != HARMLESS]
-    serious += [texts("refused.not_yet", name=name) for name in NOT_YET if getattr(args, name) is not None]
-    if serious:  # another load than what was asked for would be worse than none
-        return Reply(Message(text=" ".join(dict.fromkeys(serious))), refused=True)
+    refused = refusal(context)
+    if refused is not None:
+        return refused
+    missing = [texts("refused.not_yet", name=name) for name in NOT_YET if getattr(args, name) is not None]
+    if missing:
+        return Reply(Message(text=" ".join(missing)), refused=True)
     names = args.models or ((args.model,) if args.model else ())
     if not names and config.defaults.model is not None:
         names = (config.defaults.model,)
@@ -125,10 +126,8 @@ async def _spec(args: PerfArgs, name: str, levels: Levels, context: Context) -> 
 
 def _notes(args: PerfArgs, levels: Levels, specs: list[PerfSpec], context: Context) -> list[str]:
     texts = context.texts
-    harmless = [refused.name for refused in context.parsed.refused if refused.reason == HARMLESS]
-    notes = []
-    if harmless:
-        notes.append(texts("eval.ignored", names=", ".join(f"--{name.replace('_', '-')}" for name in harmless)))
+    harmless = left_out(context)
+    notes = [texts("eval.ignored", names=", ".join(harmless))] if harmless else []
     if not args.model and not args.models:
         notes.append(texts("eval.default_model", model=specs[0].model.name))
     if levels.guessed and specs[0].duration is None:

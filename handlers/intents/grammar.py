@@ -34,6 +34,9 @@ _ASKS_HOW_IT_GOES = re.compile(
     r"\bhow(?:'s|\s+is|\s+are|\s+far)\b|\b(?:done|finished|going)\b|怎么样了|好了吗|完了吗|进展", FLAGS
 )
 HOW = frozenset({"how do i", "怎么用", "如何使用"})
+ABOUT_RUNS = frozenset({"status", "results", "logs", "cancel", "resume", "rerun"})
+"""Intents whose object is a run."""
+_ALL = re.compile(r"\b(?:all|everything|every run)\b|全部|所有|全都", FLAGS)
 _BREAK = re.compile(
     r"[;\n]+|[.?!](?=\s)|[。？！]|,?\s*\b(?:and\s+)?(?:then|afterwards|after\s+that)\b|"
     r",?\s*(?:然后|接着|之后再?|随后|最后)",
@@ -146,7 +149,7 @@ def _intent_of(masked: str, named: list[Phrase], found: list[Mention]) -> str | 
     """Decide from what is said about runs, then from the intents' words, then from names alone."""
     kinds = {mention.kind for mention in found}
     run = _run_of(masked)
-    others = [phrase for phrase in named if phrase.intent in {"status", "results", "logs"}]
+    others = [phrase for phrase in named if phrase.intent in ABOUT_RUNS]
     if run and others:
         return others[0].intent
     if run and not named:
@@ -179,6 +182,8 @@ def _read(intent: Intent, text: str, vocabulary: Vocabulary, found: list[Mention
         return settle(intent, *read_eval(intent, text, vocabulary))
     if intent.name == "perf":
         return settle(intent, *read_perf(intent, text, vocabulary))
+    if intent.name == "rerun":
+        return _read_rerun(intent, text, vocabulary)
     return settle(intent, _READERS.get(intent.name, _read_run)(text, found))
 
 
@@ -186,6 +191,23 @@ def _read_run(text: str, found: list[Mention]) -> dict[str, JsonValue]:
     """status, logs: a run."""
     run = _run_of(mask(text, found))
     return {"run": run} if run else {}
+
+
+def _read_cancel(text: str, found: list[Mention]) -> dict[str, JsonValue]:
+    """cancel: a run, or all of them."""
+    return _read_run(text, found) or ({"run": "all"} if _ALL.search(text) else {})
+
+
+def _read_rerun(intent: Intent, text: str, vocabulary: Vocabulary) -> Parsed:
+    """rerun: a run, and what is to be different, said as in an evaluation."""
+    run = _run_of(text)
+    rest = RUN_WORDS.sub(" ", RUN_REF.sub(" ", text))
+    for phrase in sorted((*intent.words.en, *intent.words.zh), key=len, reverse=True):
+        rest = re.sub(re.escape(phrase), " ", rest, flags=FLAGS)
+    args, out = read_eval(intent, squeeze(rest), vocabulary)
+    if run:
+        args["run"] = run
+    return settle(intent, args, out)
 
 
 def _read_results(text: str, found: list[Mention]) -> dict[str, JsonValue]:
@@ -237,6 +259,7 @@ def _read_help(text: str, found: list[Mention]) -> dict[str, JsonValue]:
 
 
 _READERS: dict[str, Callable[[str, list[Mention]], dict[str, JsonValue]]] = {
+    "cancel": _read_cancel,
     "results": _read_results,
     "benchmarks": _read_benchmarks,
     "help": _read_help,

@@ -44,6 +44,13 @@ class Engine(Protocol[Kind_contra]):
     def collect(self, place: Workplace) -> Collected:
         """Return every score or figure of the run that just ended."""
 
+    @property
+    def done(self) -> int:
+        """Samples or requests finished so far, those of earlier attempts among them."""
+
+    def collect_partial(self) -> Collected:
+        """Return what there is in the middle of a run, for one that is cancelled; asked from a signal's handler."""
+
     def reproduce(self, spec: Kind_contra, place: Workplace) -> Reproduce:
         """Return how to get the same scores without Scopebot."""
 

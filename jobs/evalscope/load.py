@@ -138,6 +138,11 @@ class LoadObserver:
         error = self.cause(level, secret=secret)
         return None if error is None else Failure(code=error.code, params=error.params)
 
+    @property
+    def done(self) -> int:
+        """Requests that ended. Read without the lock: a signal's handler may have interrupted who holds it."""
+        return self._done
+
     def progress(self) -> Progress:
         """Return how far the load is."""
         with self._lock:

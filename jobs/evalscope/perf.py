@@ -46,6 +46,7 @@ class PerfEngine:
 
     def __init__(self) -> None:
         self._spec: PerfSpec | None = None
+        self._place: Workplace | None = None
         self._observer: LoadObserver | None = None
         self._secret: str | None = None
         self._write_report: Callable[..., str] | None = None
@@ -70,7 +71,7 @@ class PerfEngine:
 
         model = spec.model
         observer = LoadObserver(attempt=place.attempt, tell=place.tell, model=model.model, url=model.api_url or "")
-        self._spec, self._observer = spec, observer
+        self._spec, self._observer, self._place = spec, observer, place
         finished = keep_finished(spec, place.folder)
         observer.expect(
             spec.number, before=len(finished), done=sum(level.requests for level in finished),
@@ -111,6 +112,15 @@ class PerfEngine:
                 for number, level in enumerate(levels, start=1)
             ]
         return Collected(perf=tuple(levels))
+
+    @property
+    def done(self) -> int:
+        """See `Engine.done`."""
+        return 0 if self._observer is None else self._observer.done
+
+    def collect_partial(self) -> Collected:
+        """See `Engine.collect_partial`."""
+        return Collected() if self._place is None else self.collect(self._place)
 
     def reproduce(self, spec: PerfSpec, place: Workplace) -> Reproduce:
         """See `Engine.reproduce`."""

@@ -183,3 +183,26 @@ def test_evalscope_still_keeps_no_reason_of_a_failed_request(horses: Horses) -> 
     """)
     assert "success" in json.dumps(found)
     assert "error" not in json.dumps(found)
+
+
+def test_a_cancelled_test_keeps_the_level_it_was_in(horses: Horses) -> None:
+    """EvalScope takes SIGTERM for itself, but not in a thread: Scopebot's own handler hears it."""
+    before = """
+        import os, signal, threading, time
+        from jobs import cancel
+        def soon():
+            time.sleep(5)
+            redis = Redis.from_url(settings.redis_url)
+            for number in range(1, 200):
+                cancel.ask(redis, number)
+            os.kill(os.getpid(), signal.SIGTERM)
+        threading.Thread(target=soon, daemon=True).start()
+    """
+    with Streaming(Pace(first=0.05)) as server:
+        ended = horses.evaluate(load(model(server.url), parallel=(2,), number=(100_000,)), within=30, before=before)
+    for number in range(1, 200):
+        horses.redis.delete(f"scopebot:run:{number}:cancel")
+    assert str(ended.result.state) == "cancelled"
+    (level,) = ended.result.perf
+    assert not level.complete
+    assert level.succeeded > 5

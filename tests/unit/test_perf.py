@@ -378,3 +378,35 @@ async def test_results_list_stress_tests_too(services: FakeServices) -> None:
     services.store.move(number, RunState.SUCCEEDED, result=ended.result)
     (table,) = tables((await services.say("results of prod"))[0].message)
     assert table.rows[0][1:4] == ("prod", "stress test", "5 requests/s")
+
+
+async def test_a_stress_test_is_run_again_as_it_was_or_on_another_model(services: FakeServices) -> None:
+    await services.say("stress test prod with concurrency 1 and 4, 10 requests each")
+    first = services.submitted[0]
+    await services.say(f"rerun {first.name}")
+    assert services.submitted[-1].spec == first.spec
+    await services.say(f"rerun {first.name} on tok")
+    again = services.submitted[-1].spec
+    assert (again.model.name, again.total) == ("tok", 20)
+    reply = (await services.say(f"rerun {first.name} with 100 samples"))[0]
+    assert reply.refused
+    assert "limit" in reply.message.text
+
+
+async def test_a_stress_test_that_failed_is_gone_on_with(services: FakeServices) -> None:
+    await services.say("stress test prod with concurrency 1 and 4, 10 requests each")
+    first = services.submitted[0]
+    services.store.move(first.id, RunState.QUEUED, attempt=1)
+    services.store.move(first.id, RunState.RUNNING)
+    services.store.move(first.id, RunState.FAILED, failure=Failure(code="endpoint_refused", params={"url": "http://h"}))
+    await services.say(f"resume {first.name}")
+    found = services.submitted[-1].spec
+    assert isinstance(found, PerfSpec)
+    assert (found.resumes, found.number) == (first.id, (10, 10))
+
+
+def test_a_cancelled_test_shows_what_it_measured() -> None:
+    message = result_message(run(RunState.CANCELLED, level(1), level(4, complete=False, requests=9)), EN, LINKS)
+    assert "was cancelled" in message.text
+    assert len(tables(message)[0].rows) == 2
+    assert "cut short" in message.model_dump_json()
