@@ -105,7 +105,6 @@ class EvalSpec(Frozen):
         counts = [self.samples(dataset) for dataset in self.datasets]
         return None if None in counts else sum(count for count in counts if count is not None)
 
-
     @property
     def covers(self) -> tuple[str, ...]:
         """What people look the results up by: the benchmarks."""

@@ -188,9 +188,7 @@ def test_two_commands_on_two_lines_are_two_requests() -> None:
     assert [one.args for one in (parsed, *parsed.more)] == [BASE, {"model": "qwen-max", "datasets": ["mmlu"]}]
 
 
-@pytest.mark.parametrize(
-    ("text", "sub"), [("evalscope service", "service"), ("evalscope app", "app")]
-)
+@pytest.mark.parametrize(("text", "sub"), [("evalscope service", "service"), ("evalscope app", "app")])
 def test_other_commands_are_not_handled_yet(text: str, sub: str) -> None:
     parsed = understand(text, VOCABULARY)
     assert (parsed.intent, parsed.question, parsed.by) == ("none", None, "command_line")
