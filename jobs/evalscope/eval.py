@@ -70,7 +70,6 @@ class EvalEngine:
             observer.enter("checking")
             self.check(spec, place)
             observer.enter("loading")
-            fixes.cut_torn_lines(place.folder)
             key = preflight.read_key(spec.model, place.config)
             if key is not None:
                 fixes.hide_in_logs(key)

@@ -19,7 +19,6 @@ CONFIG = """\
 model = "smollm2-135m"
 api_url = "{url}"
 generation_config = {{ temperature = 0, max_tokens = 32 }}
-eval_batch_size = 1  # one request at a time, in order: llama.cpp then answers alike every time
 """
 CHAT_WITHIN = 240
 """Seconds for a conversation; a third of it where the machine has nothing else to do."""
