@@ -16,6 +16,7 @@ import pytest
 from redis import Redis
 from rq.job import Callback, Job, JobStatus
 from rq.serializers import JSONSerializer
+from support.workers import end_worker, start_worker
 
 from jobs.catalog import CATALOG_KEY, Catalog, snapshot
 from jobs.config import Settings
@@ -326,8 +327,6 @@ def test_a_worker_publishes_what_it_can_evaluate(office: Office) -> None:
 def test_a_worker_appears_when_it_starts_and_leaves_on_sigterm(
     tmp_path_factory: pytest.TempPathFactory, redis_server: EmbeddedServer
 ) -> None:
-    from conftest import end_worker, start_worker
-
     url = redis_server.url.removesuffix("/0") + "/2"
     own = Settings(redis_url=url, data_dir=tmp_path_factory.mktemp("leaving"))
     with Redis.from_url(url) as redis:

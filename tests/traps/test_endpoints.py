@@ -190,7 +190,7 @@ def test_when_some_samples_fail_they_are_counted_and_the_score_is_over_the_rest(
         return "5" if "2 + 3" in question else "not that"
 
     with Endpoint(every(3, fails(400), answers(right_or_wrong))) as endpoint:
-        ended = horses.evaluate(spec(model(endpoint.url), limit=12), within=SOON)
+        ended = horses.evaluate(spec(model(endpoint.url), limit=12, eval_batch_size=1), within=SOON)
     assert ended.code == "succeeded"
     result = ended.result.benchmarks[0]
     assert (result.requested, result.succeeded, result.errored) == (12, 8, 4)
