@@ -35,10 +35,14 @@ class Recorder(Platform):
     async def run(self, receive: Receive) -> None:
         """Nobody speaks but the benchmark."""
 
-    async def send(self, place: Place, message: Message, *, live: bool = False) -> str:  # noqa: ARG002
+    async def send(self, place: Place, message: Message, *, key: str, live: bool = False) -> str:  # noqa: ARG002
         """Keep a post."""
         await self.posts.put(message)
         return f"m{next(self._ids)}"
+
+    async def find(self, place: Place, key: str) -> str | None:  # noqa: ARG002
+        """Find nothing: no process dies here."""
+        return None
 
     async def edit(self, place: Place, message_id: str, message: Message, *, final: bool = False) -> None:
         """Pass over edits."""
