@@ -53,7 +53,7 @@ class Recorder(Platform):
 
 def incoming(text: str, number: int) -> Incoming:
     """Return a message of the machine's owner."""
-    return Incoming(id=f"bench:{number}", place=PLACE, user="recorder:bench", text=text, owns_machine=True)
+    return Incoming(id=f"bench:{number}:{text}", place=PLACE, user="recorder:bench", text=text, owns_machine=True)
 
 
 @asynccontextmanager

@@ -100,8 +100,7 @@ class Bot:
 
     async def leave(self) -> None:
         """Detach from all platforms."""
-        for desk in self.desks.values():
-            await desk.close()
+        await asyncio.gather(*(desk.close() for desk in self.desks.values()))
         self.desks.clear()
 
     async def follow_events(self) -> None:

@@ -28,7 +28,7 @@ async def cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
     while pending:  # redis-py swallows a cancellation that comes while it connects: ask again
         for task in pending:
             task.cancel()
-        _, pending = await asyncio.wait(pending, timeout=1)
+        _, pending = await asyncio.wait(pending, timeout=0.1)
     for task in tasks:
         if not task.cancelled() and task.exception() is not None:
             log.error("a task of the bot had failed", error=repr(task.exception()))
