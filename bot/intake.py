@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 
 import structlog
-from redis import ResponseError
 
 from bot.inbox import Entry, Inbox
 from handlers.incoming import Incoming, Place
@@ -48,13 +47,8 @@ class Intake:
             while len(self._in_hand) >= IN_HAND:
                 self._room.clear()
                 await self._room.wait()
-            try:
-                for entry in await self._inbox.read(IN_HAND - len(self._in_hand)):
-                    self._take(entry)
-            except ResponseError as error:
-                if "NOGROUP" not in str(error):
-                    raise
-                await self._inbox.open()  # Redis has lost its memory
+            for entry in await self._inbox.read(IN_HAND - len(self._in_hand)):
+                self._take(entry)
 
     async def look_for_leftovers(self) -> None:
         """Take in hand what dead processes left, until cancelled."""
