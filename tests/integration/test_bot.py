@@ -112,11 +112,17 @@ async def test_the_report_follows_the_scores_as_a_link_in_the_result(bot: Bot) -
 
 
 @pytest.mark.asyncio(loop_scope="module")
-async def test_the_same_message_twice_runs_once(bot: Bot) -> None:
+async def test_eleven_copies_of_a_message_run_once_and_are_answered_once(bot: Bot) -> None:
     recorder = Recorder()
     before = len(bot.services.store.runs(limit=1000))
-    await asyncio.gather(*(bot.receive(recorder, said(recorder, "/eval mock sample_qa limit=1", 3)) for _ in range(3)))
+    copy = said(recorder, "/eval mock sample_qa limit=1", 3)
+    told = await asyncio.gather(*(bot.receive(recorder, copy) for _ in range(11)))
     assert len(bot.services.store.runs(limit=1000)) == before + 1
+    assert {posted.message_id for (posted,) in told} == {"m0"}, "each copy's sender is told of the one answer"
+    assert not await bot.accept(recorder, copy)
+    assert told[0][0].reply.group is not None
+    await bot.reporter.settled([told[0][0].reply.group])
+    assert len(recorder.posts) == 2
 
 
 @pytest.mark.asyncio(loop_scope="module")

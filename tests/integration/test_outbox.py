@@ -259,10 +259,10 @@ class Posting(RuleBasedStateMachine):
         self.recorded: list[tuple[Place, str]] = []
         self.processes = 0
 
-    @rule(thread=st.sampled_from("ab"), count=st.integers(0, 3), again=st.booleans())
-    def record(self, thread: str, count: int, again: bool) -> None:
+    @rule(thread=st.sampled_from("ab"), count=st.integers(0, 3), copies=st.integers(1, 2))
+    def record(self, thread: str, count: int, copies: int) -> None:
         source = f"i{len(self.recorded)}.{thread}.{count}"
-        for _ in range(1 + again):
+        for _ in range(copies):
             Outbox(self.engine).record(source, place(thread), [reply()] * count)
         self.recorded += [(place(thread), f"{source}/{n}") for n in range(count)]
 

@@ -157,10 +157,11 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(data)
 
-    def log_message(self, format: str, *args: object) -> None: ...
+    def log_message(self, *args: object) -> None: ...
 
 
 if __name__ == "__main__":
     with Server(float(sys.argv[1]), int(sys.argv[2])) as server:
-        print(f"http://127.0.0.1:{server.server_port}", flush=True)
+        sys.stdout.write(f"http://127.0.0.1:{server.server_port}\n")
+        sys.stdout.flush()
         server.serve_forever()

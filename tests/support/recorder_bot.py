@@ -72,7 +72,8 @@ async def main(url: str, name: str) -> None:
         # a run that was moved but not enqueued when the bot was killed
         for run in bot.services.store.runs(states=[RunState.QUEUED], limit=1000):
             enqueue(bot.services._queue, run, key=bot.settings.effective_job_key, timeout=600)
-        print("ready", flush=True)
+        sys.stdout.write("ready\n")
+        sys.stdout.flush()
         await bot.serve(RecorderPlatform(url, name))
 
 
