@@ -54,6 +54,7 @@ bench: install ## measure, beside the bare thing
 	$(BIN)/python bench/bot_process.py
 	$(BIN)/python bench/benchmarks_search.py
 	$(BIN)/python bench/first_score.py
+	$(BIN)/python bench/perf_fidelity.py
 
 serve: install ## run the bot
 	$(BIN)/scopebot serve

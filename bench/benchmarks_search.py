@@ -14,7 +14,13 @@ from pathlib import Path
 
 from common import ROUNDS, Recorder, check, finish, incoming, report, warm_bot
 
-QUERIES = ("/benchmarks", "/benchmarks Coding", "/benchmarks medical questions", "/benchmarks gsm8k", "有哪些数学基准？")
+QUERIES = (
+    "/benchmarks",
+    "/benchmarks Coding",
+    "/benchmarks medical questions",
+    "/benchmarks gsm8k",
+    "有哪些数学基准？",
+)
 BOUND_MS = 50.0
 
 

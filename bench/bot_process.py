@@ -74,11 +74,13 @@ def _measure(environment: dict[str, str]) -> int:
             bare.append(time.perf_counter() - begun)
             ready.append(seconds)
             memory = max(memory, megabytes)
-    return finish([
-        not unwanted,
-        check("resident memory", memory, "MB", MEMORY_MB),
-        report("start → /readyz", ready, bare, bound=READY, bare_name="its imports"),
-    ])
+    return finish(
+        [
+            not unwanted,
+            check("resident memory", memory, "MB", MEMORY_MB),
+            report("start → /readyz", ready, bare, bound=READY, bare_name="its imports"),
+        ]
+    )
 
 
 def _serve(environment: dict[str, str]) -> tuple[float, float]:

@@ -22,6 +22,7 @@ from redis.asyncio import Redis as AsyncRedis
 from bot.alive import Alive
 from bot.bells import Bells
 from bot.desk import Desk
+from bot.dispatcher import Dispatcher
 from bot.going import cancel, keep_going
 from bot.outbox import Outbox
 from bot.platforms.base import Platform, Posted
@@ -37,7 +38,6 @@ from jobs.db import migrate, open_engine
 from jobs.embedded import EmbeddedServer
 from jobs.events import EVENTS, Event
 from jobs.ledger import Ledger
-from jobs.lifecycle import RunState
 from jobs.store import Store
 
 log = structlog.get_logger(__name__)
@@ -178,9 +178,9 @@ async def open_bot(settings: BotSettings, *, workers: int) -> AsyncIterator[Bot]
             url=url,
             alive=alive,
         )
-        if owner.owned:
-            await services.submit(await asyncio.to_thread(store.runs, states=[RunState.WAITING], limit=1000))
+        dispatcher = Dispatcher(settings=settings, store=store, redis=redis, queue=queue)
         tasks = [
+            asyncio.create_task(keep_going(dispatcher.run)),
             asyncio.create_task(keep_going(bot.follow_events)),
             asyncio.create_task(keep_going(alive.run)),
         ]

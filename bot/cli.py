@@ -124,6 +124,7 @@ def benchmarks(words: tuple[str, ...], *, as_json: bool) -> None:
 def runs(last: int, *, as_json: bool) -> None:
     """List the newest runs."""
     from handlers.cards import score_text
+    from handlers.perf_cards import load_of
     from jobs.config import Settings
     from jobs.db import migrate, open_engine
     from jobs.store import Store
@@ -139,7 +140,8 @@ def runs(last: int, *, as_json: bool) -> None:
             for benchmark in (run.result.benchmarks if run.result else ())
             if (metric := benchmark.headline) is not None
         ]
-        datasets = ",".join(dataset.name for dataset in run.spec.datasets)
+        scores += [f"{load_of(level)}: {level.rps:.3g} req/s" for level in (run.result.perf if run.result else ())]
+        datasets = ",".join(run.spec.covers) or run.spec.kind
         click.echo(f"{run.name:6} {run.state:10} {run.spec.model.name:24} {datasets:32} {'; '.join(scores)}")
     engine.dispose()
 

@@ -97,6 +97,7 @@ class Desk:
     async def _answer(self, incoming: Incoming, replies: list[Reply]) -> None:
         await asyncio.to_thread(self._outbox.record, incoming.id, incoming.place, replies)
         self._bells.due.ring()
+        self._bells.runs.ring()  # what was asked for may have changed runs
 
     def _run_of_thread(self, incoming: Incoming) -> int | None:
         """Return the newest run of the conversation."""

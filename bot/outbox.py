@@ -18,7 +18,7 @@ from sqlalchemy.orm import Mapped, aliased, mapped_column
 from handlers.incoming import Place
 from handlers.message import Message
 from handlers.reply import Reply
-from jobs.db import Base, transaction
+from jobs.db import Base, reading, transaction
 
 Role = Literal["reply", "status", "result", "none"]
 """`none`: a message that is answered by nothing; the row says that it was handled."""
@@ -88,7 +88,7 @@ class Outbox:
 
     def answered(self, source: str) -> bool:
         """Tell whether what a message led to is recorded."""
-        with transaction(self._engine) as session:
+        with reading(self._engine) as session:
             return session.scalar(select(PostRow.id).where(PostRow.source == source).limit(1)) is not None
 
     def record(self, source: str, place: Place, replies: Sequence[Reply]) -> bool:
@@ -109,7 +109,7 @@ class Outbox:
         if thread is not None:
             query = query.where(PostRow.thread == thread)
         places: dict[Place, set[str]] = {}
-        with transaction(self._engine) as session:
+        with reading(self._engine) as session:
             for channel, row_thread, owner in session.execute(query):
                 place = Place(platform=platform, channel=channel, thread=row_thread)
                 places.setdefault(place, set()).update({owner} - {""})
@@ -141,7 +141,7 @@ class Outbox:
     def still_ours(self, post_id: int, process: str) -> bool:
         """Tell whether a post that a process took is its own still."""
         query = select(PostRow.id).where(PostRow.id == post_id, PostRow.state == SENDING, PostRow.owner == process)
-        with transaction(self._engine) as session:
+        with reading(self._engine) as session:
             return session.scalar(query) is not None
 
     def sent(self, post_id: int, message_id: str) -> None:
@@ -177,14 +177,14 @@ class Outbox:
                     session.add(row)
                     session.flush()  # ids in the order they are posted in
         except IntegrityError:
-            with transaction(self._engine) as session:
+            with reading(self._engine) as session:
                 if session.scalar(select(PostRow.id).where(PostRow.key == rows[0].key)) is None:
                     raise
             return False
         return True
 
     def _posts(self, query: Select[Any]) -> list[Post]:
-        with transaction(self._engine) as session:
+        with reading(self._engine) as session:
             return [_post(row) for row in session.scalars(query.order_by(PostRow.id))]
 
 

@@ -9,8 +9,6 @@ import asyncio
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 import structlog
 
@@ -20,8 +18,8 @@ from bot.edits import Edits
 from bot.outbox import Outbox, Post
 from bot.platforms.base import Platform
 from bot.services import BotServices
+from bot.watch import Watch, result_key
 from handlers.cards import result_message, status_message
-from handlers.incoming import Place
 from handlers.message import Message
 from handlers.texts import Texts
 from jobs.lifecycle import ENDED, RunState
@@ -33,51 +31,11 @@ log = structlog.get_logger(__name__)
 TICK = 0.25
 LOOK_EVERY = 1.0
 """Seconds after which the database is looked at again where this process was told of no change."""
-REPORT_WITHIN = 60.0
-"""Seconds after its scores in which a run's HTML report is still waited for."""
 STATUS_WITHIN = 60.0
 """Seconds after which a group's results are posted although it never got a status message."""
 EDIT_WITHIN = 30.0
 FINAL_EDIT_FIRST = 0.5
 """Seconds that results wait for the final edit of the status message above them."""
-
-
-@dataclass
-class Watch:
-    """One group, and what is said of it so far."""
-
-    group: Group
-    runs: list[Run]
-    status: Post | None = None
-    results: dict[str, Post] = field(default_factory=dict)
-    """By the post's key."""
-
-    @property
-    def place(self) -> Place:
-        """Where it is reported."""
-        return Place(platform=self.group.platform, channel=self.group.channel, thread=self.group.thread)
-
-    @property
-    def posts(self) -> list[Post]:
-        """The status message and the results."""
-        return [*self.results.values(), *([self.status] if self.status is not None else [])]
-
-    @property
-    def ended(self) -> bool:
-        """All its runs have ended."""
-        return all(run.state in ENDED for run in self.runs)
-
-    @property
-    def told(self) -> bool:
-        """All its results are posted, and its status message will not change any more."""
-        said = self.status is None or self.status.final
-        posts = [self.results.get(_key(run)) for run in self.runs]
-        return self.ended and said and all(post is not None and post.sent for post in posts)
-
-    @property
-    def complete(self) -> bool:
-        """Nothing more will follow: every result is posted, every report linked."""
-        return self.told and all(self.results[_key(run)].final or _since_end(run) > REPORT_WITHIN for run in self.runs)
 
 
 class Reporter:
@@ -179,7 +137,7 @@ class PlatformReporter:
         editing = asyncio.create_task(self._edit_status(watch, texts))
         try:
             await asyncio.wait([editing], timeout=FINAL_EDIT_FIRST)
-            if watch.status is not None or _age(watch.group) > STATUS_WITHIN:
+            if watch.status is not None or watch.age > STATUS_WITHIN:
                 for run in watch.runs:
                     if run.state in ENDED:
                         await self._show_result(watch, run, texts)
@@ -195,13 +153,16 @@ class PlatformReporter:
         post, final = watch.status, watch.ended
         if post is None or post.message_id is None or post.final or not self._edits.due(post.id, final=final):
             return
-        message = status_message(watch.runs, await self._progress(watch.runs), texts, self._services.links)
+        waiting = any(run.state is RunState.WAITING for run in watch.runs)
+        places = await self._services.places() if waiting else {}
+        progress = await self._progress(watch.runs)
+        message = status_message(watch.runs, progress, texts, self._services.links, places)
         if final or message != self._shown.get(post.id, post.message):
             await self._edit(post, message, final=final)
 
     async def _show_result(self, watch: Watch, run: Run, texts: Texts) -> None:
         """Record a run's result, once; edit its message when the report has followed."""
-        post = watch.results.get(_key(run))
+        post = watch.results.get(result_key(run))
         final = run.report_ready or run.state is not RunState.SUCCEEDED
         if post is None:
             message = result_message(run, texts, self._services.links)
@@ -240,15 +201,3 @@ class PlatformReporter:
         self._edits.keep(posts)
         self._finals &= posts
         self._shown = {post: message for post, message in self._shown.items() if post in posts}
-
-
-def _key(run: Run) -> str:
-    return f"result:{run.name}"
-
-
-def _age(group: Group) -> float:
-    return (datetime.now(UTC) - group.created_at).total_seconds()
-
-
-def _since_end(run: Run) -> float:
-    return math.inf if run.ended_at is None else (datetime.now(UTC) - run.ended_at).total_seconds()

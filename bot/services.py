@@ -6,16 +6,17 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, cast
 
+from bot.dispatcher import ACTIVE, ask_to_cancel, plan_for
 from handlers.context import Links
 from handlers.intents.parsed import Vocabulary
 from jobs.artifacts import Artifacts
 from jobs.catalog import CATALOG_KEY, Catalog, snapshot
 from jobs.config import Config, Settings
+from jobs.dispatch import Place
 from jobs.events import parse_progress, progress_key
-from jobs.fleet import living_workers
+from jobs.fleet import living_workers, wake_dispatcher
 from jobs.lifecycle import RunState
 from jobs.models import Progress, Run
-from jobs.queue import enqueue
 from jobs.sample import SAMPLE_DATASETS
 from jobs.store import Store
 
@@ -46,7 +47,6 @@ class BotServices:
         self.config: Config = settings.config
         self.links = links
         self.artifacts = artifacts
-        self._settings = settings
         self._redis = redis
         self._queue = queue
         self._vocabulary: Vocabulary | None = None
@@ -66,13 +66,20 @@ class BotServices:
 
     async def submit(self, runs: list[Run]) -> None:
         """See `Services.submit`."""
-        timeout = self.config.defaults.run_timeout_hours * 3600
-        for run in runs:
-            if run.state is RunState.WAITING:
-                attempt = run.attempt + 1
-                queued = await asyncio.to_thread(self.store.move, run.id, RunState.QUEUED, attempt=attempt)
-                key = self._settings.effective_job_key
-                await asyncio.to_thread(enqueue, self._queue, queued, key=key, timeout=timeout)
+        if any(run.state is RunState.WAITING for run in runs):
+            await asyncio.to_thread(wake_dispatcher, self._queue)
+
+    async def cancel(self, run: Run) -> Run:
+        """See `Services.cancel`."""
+        return await asyncio.to_thread(ask_to_cancel, self.store, self._queue, run)
+
+    async def places(self) -> dict[int, Place]:
+        """See `Services.places`."""
+        return await asyncio.to_thread(self._places)
+
+    def _places(self) -> dict[int, Place]:
+        workers = sorted(facts["name"] for facts in living_workers(self._queue))
+        return plan_for(self._queue, self.store.runs(states=ACTIVE, limit=10_000), workers).places
 
     async def progress(self, run_id: int) -> Progress | None:
         """See `Services.progress`."""
@@ -108,7 +115,7 @@ def make_vocabulary(catalog: Catalog, config: Config) -> Vocabulary:
 
 def log_tail(artifacts: Artifacts, run_id: int) -> str:
     """Return the last lines of EvalScope's log of a run, else of the work-horse's; empty where there is none."""
-    for name in ("logs/eval_log.log", "worker.log"):
+    for name in ("logs/eval_log.log", "perf/benchmark.log", "worker.log"):
         try:
             text = artifacts.tail(run_id, name, LOG_BYTES).decode("utf-8", errors="replace")
         except FileNotFoundError:

@@ -7,32 +7,54 @@ from collections.abc import Mapping, Sequence
 from handlers.context import Links
 from handlers.message import Fields, Link, Log, Message, Part, Table, Text
 from handlers.message import Progress as ProgressPart
+from handlers.perf_cards import (
+    perf_conclusion,
+    perf_headline,
+    perf_plan,
+    perf_progress,
+    perf_warnings,
+    throughput_table,
+    times_table,
+)
 from handlers.texts import Texts
+from jobs.dispatch import Place
 from jobs.lifecycle import ENDED, RunState
-from jobs.models import BenchmarkResult, EvalSpec, Interval, MetricResult, Progress, Run, RunResult
+from jobs.models import BenchmarkResult, EvalSpec, Interval, MetricResult, PerfSpec, Progress, Run, RunResult
 
 FEW_METRICS = 3
 FEW_SUBSETS = 12
 
 
-def status_message(runs: Sequence[Run], progress: Mapping[int, Progress], texts: Texts, links: Links) -> Message:
+def status_message(
+    runs: Sequence[Run],
+    progress: Mapping[int, Progress],
+    texts: Texts,
+    links: Links,
+    places: Mapping[int, Place] | None = None,
+) -> Message:
     """Return the one message that is edited as a group's runs go on."""
     parts: list[Part] = [_plan(runs, texts)]
     for run in runs:
-        parts.append(progress_part(run, progress.get(run.id), texts))
+        parts.append(progress_part(run, progress.get(run.id), texts, (places or {}).get(run.id)))
         parts.append(Link(label=f"{texts('result.page')} {run.name}", url=links.run_url(run.id)))
     return Message(text=headline(runs, texts), parts=tuple(parts))
 
 
 def headline(runs: Sequence[Run], texts: Texts) -> str:
-    """Return one line on what a group evaluates."""
-    samples = samples_text([run.spec for run in runs], texts)
+    """Return one line on what a group evaluates, or tests."""
+    if isinstance(runs[0].spec, PerfSpec):
+        return perf_headline(runs, runs[0].spec, texts)
+    samples = samples_text(_eval_specs(runs), texts)
     if len(runs) == 1:
         run = runs[0]
-        names = ", ".join(dataset.name for dataset in run.spec.datasets)
+        names = ", ".join(run.spec.covers)
         return texts("eval.accepted", run=run.name, model=run.spec.model.name, datasets=names, samples=samples)
     names = ", ".join(run.name for run in runs)
     return texts("eval.accepted.many", count=len(runs), runs=names, samples=samples)
+
+
+def _eval_specs(runs: Sequence[Run]) -> list[EvalSpec]:
+    return [run.spec for run in runs if isinstance(run.spec, EvalSpec)]
 
 
 def samples_text(specs: Sequence[EvalSpec], texts: Texts) -> str:
@@ -55,10 +77,11 @@ def result_message(run: Run, texts: Texts, links: Links) -> Message:
     """Return a run's result: score table, facts, links, and how to reproduce it."""
     page = Link(label=texts("result.page"), url=links.run_url(run.id))
     if run.state is RunState.CANCELLED:
-        return Message(text=texts("result.cancelled", run=run.name), parts=(page,))
+        return _cancelled_message(run, texts, page)
+    if isinstance(run.spec, PerfSpec):
+        return _perf_message(run, run.spec, texts, links)
     if run.result is None or run.state is RunState.FAILED:
-        reason = texts("bug.run") if run.failure is None else texts.error(run.failure)
-        return Message(text=texts("result.failed", run=run.name, reason=reason), parts=(page,))
+        return Message(text=_failed(run, texts), parts=(page,))
     result = run.result
     parts: list[Part] = [score_table(run, result, texts), *_left_out(result, texts), _facts(result, texts)]
     parts += [
@@ -66,13 +89,58 @@ def result_message(run: Run, texts: Texts, links: Links) -> Message:
         for b in result.benchmarks
         if b.errored
     ]
-    parts.append(page)
+    parts += _more(run, result, texts, links)
+    said = "; ".join(_headline(run, benchmark, texts) for benchmark in result.benchmarks)
+    return Message(text=texts("result.done", run=run.name, model=result.model, headline=said), parts=tuple(parts))
+
+
+def _failed(run: Run, texts: Texts) -> str:
+    reason = texts("bug.run") if run.failure is None else texts.error(run.failure)
+    return texts("result.failed", run=run.name, reason=reason)
+
+
+def _more(run: Run, result: RunResult, texts: Texts, links: Links) -> list[Part]:
+    """Return where there is more to see, and how to get the same again."""
+    parts: list[Part] = [Link(label=texts("result.page"), url=links.run_url(run.id))]
     if run.report_ready:
         parts.append(Link(label=texts("result.report"), url=links.report_url(run.id)))
     if result.reproduce is not None:
         parts.append(Log(title=texts("result.reproduce"), text=reproduce_text(result)))
-    said = "; ".join(_headline(run, benchmark, texts) for benchmark in result.benchmarks)
+    return parts
+
+
+def _warned(spec: PerfSpec, result: RunResult, texts: Texts) -> list[Part]:
+    return [Text(text=warning) for warning in perf_warnings(spec, result, texts)]
+
+
+def _perf_message(run: Run, spec: PerfSpec, texts: Texts, links: Links) -> Message:
+    """Return a stress test's result; where it failed, what had been measured until then."""
+    result = run.result
+    if result is None or not result.perf:
+        page = Link(label=texts("result.page"), url=links.run_url(run.id))
+        return Message(text=_failed(run, texts), parts=(page,))
+    parts: list[Part] = [throughput_table(spec, result.perf, texts), times_table(spec, result.perf, texts)]
+    parts += _warned(spec, result, texts)
+    items = [(texts("result.field.time"), duration_text(result.seconds)), (texts("result.field.worker"), result.worker)]
+    parts += [Fields(items=tuple(items)), *_more(run, result, texts, links)]
+    if run.state is RunState.FAILED:
+        return Message(text=_failed(run, texts), parts=tuple(parts))
+    said = perf_conclusion(spec, result.perf, texts)
     return Message(text=texts("result.done", run=run.name, model=result.model, headline=said), parts=tuple(parts))
+
+
+def _cancelled_message(run: Run, texts: Texts, page: Link) -> Message:
+    """Return what is said of a cancelled run: its partial score, marked as such."""
+    if isinstance(run.spec, PerfSpec) and run.result is not None and run.result.perf:
+        said = perf_conclusion(run.spec, run.result.perf, texts)
+        tables = (throughput_table(run.spec, run.result.perf, texts), times_table(run.spec, run.result.perf, texts))
+        text = texts("result.cancelled_perf", run=run.name, headline=said)
+        return Message(text=text, parts=(*tables, *_warned(run.spec, run.result, texts), page))
+    if run.result is None or not run.result.benchmarks:
+        return Message(text=texts("result.cancelled", run=run.name), parts=(page,))
+    said = "; ".join(_headline(run, benchmark, texts) for benchmark in run.result.benchmarks)
+    table = score_table(run, run.result, texts)
+    return Message(text=texts("result.cancelled_partial", run=run.name, headline=said), parts=(table, page))
 
 
 def score_table(run: Run, result: RunResult, texts: Texts) -> Table:
@@ -149,15 +217,17 @@ def reproduce_text(result: RunResult) -> str:
 def _plan(runs: Sequence[Run], texts: Texts) -> Fields:
     """Return what will run, in canonical form: what was understood can be checked at a glance."""
     spec = runs[0].spec
+    if isinstance(spec, PerfSpec):
+        return perf_plan(runs, spec, texts)
     models = list(dict.fromkeys(run.spec.model.name for run in runs))
-    datasets = list(dict.fromkeys(dataset.name for run in runs for dataset in run.spec.datasets))
+    datasets = list(dict.fromkeys(name for run in runs for name in run.spec.covers))
     items = [
         (texts("eval.field.model"), ", ".join(models)),
         (texts("eval.field.datasets"), ", ".join(datasets)),
     ]
     if spec.model.network != "registered" and spec.model.api_url:
         items.insert(1, (texts("eval.field.endpoint"), spec.model.api_url))
-    items.append((texts("eval.field.samples"), samples_text([run.spec for run in runs], texts)))
+    items.append((texts("eval.field.samples"), samples_text(_eval_specs(runs), texts)))
     settings = _settings(spec)
     if settings:
         items.append((texts("eval.field.settings"), settings))
@@ -180,11 +250,13 @@ def _settings(spec: EvalSpec) -> str:
     return ", ".join(f"{name}={value}" for name, value in said.items() if value is not None)
 
 
-def progress_part(run: Run, progress: Progress | None, texts: Texts) -> ProgressPart:
+def progress_part(run: Run, progress: Progress | None, texts: Texts, place: Place | None = None) -> ProgressPart:
     """Return how far one run is."""
+    if isinstance(run.spec, PerfSpec):
+        return perf_progress(run, run.spec, progress, texts, place_text(place, texts))
     state = texts(f"state.{run.state}")
     if run.state in ENDED or progress is None or progress.attempt != run.attempt:
-        note = texts("eval.queued") if run.state in {RunState.WAITING, RunState.QUEUED} else ""
+        note = place_text(place, texts) if run.state in {RunState.WAITING, RunState.QUEUED} else ""
         done = _done(run)
         return ProgressPart(label=f"{run.name} {state}", done=done, total=run.spec.total or done or None, note=note)
     notes = [texts(f"phase.{progress.phase}", benchmark=progress.benchmark)]
@@ -205,6 +277,16 @@ def progress_part(run: Run, progress: Progress | None, texts: Texts) -> Progress
     )  # fmt: skip
 
 
+def place_text(place: Place | None, texts: Texts) -> str:
+    """Return where a waiting run stands, when it is taken to start, and why it waits."""
+    if place is None:
+        return texts("eval.queued")
+    said = texts("place.position", position=place.position, reason=texts(f"place.{place.reason}"))
+    if place.starts_in:
+        said += texts("place.starts_in", time=duration_text(place.starts_in))
+    return said
+
+
 def _done(run: Run) -> int:
     return 0 if run.result is None else sum(benchmark.succeeded for benchmark in run.result.benchmarks)
 
@@ -221,9 +303,12 @@ def _headline(run: Run, benchmark: BenchmarkResult, texts: Texts) -> str:
 
 def samples_of(run: Run, benchmark: BenchmarkResult, metric: MetricResult, texts: Texts) -> str:
     """Return the samples a score rests on; the first n of a larger set are said to be so."""
-    dataset = next((d for d in run.spec.datasets if d.name == benchmark.name), None)
+    spec = run.spec
+    if not isinstance(spec, EvalSpec):
+        return f"{metric.num:,}"
+    dataset = next((d for d in spec.datasets if d.name == benchmark.name), None)
     everything = sum(dataset.subsets.values()) if dataset is not None else 0
-    if run.spec.limit is not None and everything > metric.num:
+    if spec.limit is not None and everything > metric.num:
         return texts("result.first", num=metric.num, all=everything)
     return f"{metric.num:,}"
 

@@ -9,6 +9,7 @@ from handlers.incoming import Incoming, Language
 from handlers.intents.parsed import Parsed, Vocabulary
 from handlers.texts import Texts
 from jobs.config import Config
+from jobs.dispatch import Place
 from jobs.models import Progress, Run
 from jobs.store import Store
 
@@ -35,6 +36,12 @@ class Services(Protocol):
 
     async def submit(self, runs: list[Run]) -> None:
         """Send waiting runs to the workers."""
+
+    async def cancel(self, run: Run) -> Run:
+        """Cancel a run wherever it is; return it as it stands now."""
+
+    async def places(self) -> dict[int, Place]:
+        """Return each waiting run's place, start and reason."""
 
     async def progress(self, run_id: int) -> Progress | None:
         """Return a run's progress, None before it began."""

@@ -10,8 +10,8 @@ from sqlalchemy import Engine, String, or_, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from handlers.incoming import Incoming, Language, Place
-from jobs.db import Base, transaction
-from jobs.models import EvalSpec, Frozen
+from jobs.db import Base, reading, transaction
+from jobs.models import Frozen, Spec
 
 CANCEL = "cancel"
 
@@ -40,7 +40,7 @@ class Option(Frozen):
     """One answer: the runs it starts; none for the one that cancels."""
 
     id: str
-    specs: tuple[EvalSpec, ...] = ()
+    specs: tuple[Spec, ...] = ()
 
 
 class Question(Frozen):
@@ -79,7 +79,7 @@ class Questions:
 
     def get(self, question_id: int) -> Question | None:
         """Return a question, None where there is none."""
-        with transaction(self._engine) as session:
+        with reading(self._engine) as session:
             row = session.get(QuestionRow, question_id)
             return None if row is None else _question(row)
 

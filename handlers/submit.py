@@ -13,7 +13,7 @@ from handlers.message import Button, Buttons, Message, Text
 from handlers.questions import CANCEL, Option, Questions
 from handlers.reply import Reply
 from handlers.texts import Texts
-from jobs.models import EvalSpec
+from jobs.models import Spec
 
 
 @dataclass(frozen=True)
@@ -22,21 +22,19 @@ class Choice:
 
     id: str
     label: str
-    specs: tuple[EvalSpec, ...]
+    specs: tuple[Spec, ...]
 
 
-async def submit(context: Context, specs: Sequence[EvalSpec], notes: Sequence[str] = ()) -> Reply:
+async def submit(context: Context, specs: Sequence[Spec], notes: Sequence[str] = ()) -> Reply:
     """Record the runs and send them to the workers; the reply is their status message."""
     incoming = context.incoming
-    return await start(
-        context.services, incoming, specs, language=context.language, text=incoming.text, notes=notes
-    )
+    return await start(context.services, incoming, specs, language=context.language, text=incoming.text, notes=notes)
 
 
 async def start(
     services: Services,
     incoming: Incoming,
-    specs: Sequence[EvalSpec],
+    specs: Sequence[Spec],
     *,
     language: Language,
     text: str,

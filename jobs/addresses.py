@@ -29,7 +29,15 @@ _NEVER = tuple(
         "::/128",
     )
 )
-_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_CARRIERS = tuple(
+    ipaddress.IPv6Network(network)
+    for network in ("64:ff9b::/96", "::ffff:0:0:0/96", "::/96")  # NAT64, SIIT, IPv4-compatible
+)
+"""IPv6 forms that carry an IPv4 address in their last 32 bits."""
+_NOT_PUBLIC = tuple(
+    ipaddress.ip_network(network) for network in ("64:ff9b:1::/48", "fec0::/10", "192.0.0.0/24", "168.63.129.16/32")
+)
+"""What counts as global by the registries and can lead inside: local NAT64, site-local, cloud services."""
 
 
 class AddressRule:
@@ -44,7 +52,7 @@ class AddressRule:
         ip = _unwrap(ipaddress.ip_address(address.partition("%")[0]))
         if any(ip in network for network in _NEVER if network.version == ip.version):
             return False
-        if self.network == "registered" or ip.is_global:
+        if self.network == "registered" or _is_public(ip):
             return True
         if ip.is_loopback and self.network == "console":
             return True
@@ -52,7 +60,10 @@ class AddressRule:
 
     def check_url(self, url: str) -> None:
         """Raise `InvalidValue` for what is no http(s) URL, `HostRefused` for a host outside the rule."""
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+        except ValueError as error:
+            raise InvalidValue(field="api_url", value=url, reason="url") from error
         if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.password:
             raise InvalidValue(field="api_url", value=url, reason="url")
         host = parts.hostname
@@ -72,7 +83,7 @@ def guard_sockets(rule: AddressRule, spare: Iterable[tuple[str, int]]) -> None:
     spared = set(spare)
 
     def hook(event: str, args: tuple[Any, ...]) -> None:
-        if event != "socket.connect":
+        if event not in {"socket.connect", "socket.sendto"}:
             return
         sock, address = args
         if sock.family not in {socket.AF_INET, socket.AF_INET6} or tuple(address[:2]) in spared:
@@ -103,6 +114,11 @@ def _addresses(host: str) -> list[str]:
         return []  # the worker's own check says that the endpoint cannot be reached
 
 
+def _is_public(ip: IPAddress) -> bool:
+    special = any(ip in network for network in _NOT_PUBLIC if network.version == ip.version)
+    return ip.is_global and not ip.is_multicast and not special
+
+
 def _unwrap(ip: IPAddress) -> IPAddress:
     """Return the IPv4 address inside an IPv6 form that carries one."""
     if isinstance(ip, ipaddress.IPv6Address):
@@ -112,7 +128,7 @@ def _unwrap(ip: IPAddress) -> IPAddress:
             return ip.sixtofour
         if ip.teredo:
             return ip.teredo[1]
-        if ip in _NAT64:
+        if not ip.is_loopback and not ip.is_unspecified and any(ip in carrier for carrier in _CARRIERS):
             return ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
     return ip
 

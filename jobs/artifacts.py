@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import posixpath
 import secrets
+import sqlite3
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -18,8 +20,10 @@ import structlog
 
 log = structlog.get_logger(__name__)
 
-LOGS_EVERY = 3.0
-"""Seconds between two copies of a running run's logs."""
+SQLITE = b"SQLite format 3\x00"
+"""What a database's file begins with."""
+SHIP_EVERY = 3.0
+"""Seconds between two copies of what a running run wrote."""
 
 
 class Artifacts:
@@ -46,6 +50,19 @@ class Artifacts:
         path = self._path(run_id, name)
         length = int(self._fs.size(path) or 0)
         return bytes(self._fs.cat_file(path, start=max(0, length - size), end=length))
+
+    def restore(self, run_id: int, folder: Path) -> int:
+        """Copy a run's files from the store into an empty folder; return how many."""
+        root = posixpath.join(self._root, f"r{run_id}")
+        if not self._fs.exists(root):
+            return 0
+        names = [posixpath.relpath(found, root) for found in self._fs.find(root)]
+        for name in names:
+            data = self.read(run_id, name)  # refuses a name that leaves the run's folder
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(data)
+        return len(names)
 
     def exists(self, run_id: int, name: str) -> bool:
         """Tell whether a file is there."""
@@ -91,18 +108,25 @@ class Shipper:
         self._shipped: dict[str, tuple[int, int]] = {}
 
     @contextmanager
-    def shipping_logs(self) -> Iterator[None]:
-        """Copy the logs every few seconds while the block lasts, so that people can follow them."""
+    def shipping(self) -> Iterator[None]:
+        """Copy what is new every few seconds while the block lasts.
+
+        People follow the log, and another worker can go on from there.
+        """
         stop = threading.Event()
 
         def keep_shipping() -> None:
-            while not stop.wait(LOGS_EVERY):
+            pause = SHIP_EVERY
+            while not stop.wait(pause):
+                begun = time.monotonic()
                 try:
-                    self.ship("*.log")
+                    self.ship()
                 except OSError:
-                    log.warning("logs not shipped", exc_info=True)
+                    log.warning("not shipped", exc_info=True)
+                # files are copied whole: never spend more than a tenth of the time on it
+                pause = max(SHIP_EVERY, 9 * (time.monotonic() - begun))
 
-        thread = threading.Thread(target=keep_shipping, name="logs", daemon=True)
+        thread = threading.Thread(target=keep_shipping, name="shipper", daemon=True)
         thread.start()
         try:
             yield
@@ -110,20 +134,29 @@ class Shipper:
             stop.set()
             thread.join()
 
-    def ship(self, pattern: str = "*") -> int:
-        """Copy every file of this pattern whose size or time changed since the last call; return how many."""
+    def ship(self) -> int:
+        """Copy every file whose size or time changed since the last call; return how many."""
         count = 0
-        for path in sorted(self._folder.rglob(pattern)):
+        for path in sorted(self._folder.rglob("*")):
             if not path.is_file() or path.is_symlink() or path.name.endswith(("-wal", "-shm", "-journal", ".part")):
                 continue
             name = path.relative_to(self._folder).as_posix()
             status = path.stat()
             mark = (status.st_size, status.st_mtime_ns)
             if self._shipped.get(name) != mark:
-                self._artifacts.write(self._run_id, name, path.read_bytes())
+                self._artifacts.write(self._run_id, name, _content(path))
                 self._shipped[name] = mark
                 count += 1
         return count
+
+
+def _content(path: Path) -> bytes:
+    """Return a file's content; a database's as of one moment, also while it is written to."""
+    data = path.read_bytes()
+    if not data.startswith(SQLITE):
+        return data
+    with closing(sqlite3.connect(path)) as database:
+        return bytes(database.serialize())
 
 
 def _protocols(filesystem: Any) -> tuple[str, ...]:

@@ -85,11 +85,11 @@ class Catalog(Frozen):
 
     def nearest(self, said: str, count: int = 3) -> list[str]:
         """Return the names that come nearest to a misspelt one."""
-        from rapidfuzz import fuzz, process
+        from rapidfuzz import process
+        from rapidfuzz.distance import JaroWinkler
 
-        hits = process.extract(
-            plain(said), {name: plain(name) for name in self.by_name}, scorer=fuzz.WRatio, limit=count
-        )
+        names = {name: plain(name) for name in self.by_name}
+        hits = process.extract(plain(said), names, scorer=JaroWinkler.normalized_similarity, limit=count)
         return [str(name) for _, _, name in hits]
 
     def with_tags(self, tags: Iterable[str]) -> list[BenchmarkInfo]:

@@ -12,10 +12,11 @@ from sqlalchemy import JSON, DateTime, Dialect, Engine, create_engine, event, in
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest revision in `jobs/migrations/versions`; a test keeps it true. Known here so that a start on a
 migrated database need not import Alembic."""
 
+ONLY_READS = "scopebot_only_reads"
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
@@ -48,8 +49,15 @@ def open_engine(url: str) -> Engine:
         return create_engine(url, pool_pre_ping=True)
     engine = create_engine(url, connect_args={"timeout": 10})
 
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Any) -> None:
+        # a transaction that reads and then writes must not find that another one wrote in between
+        only_reads = connection.get_execution_options().get(ONLY_READS, False)
+        connection.exec_driver_sql("BEGIN" if only_reads else "BEGIN IMMEDIATE")
+
     @event.listens_for(engine, "connect")
     def _pragmas(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # sqlite3 itself begins nothing
         for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}")
 
@@ -68,8 +76,6 @@ def migrate(engine: Engine) -> None:
     with engine.begin() as connection:
         if connection.dialect.name == "postgresql":  # two processes starting at once: the second waits
             connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('scopebot migrations'))"))
-        else:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
 
@@ -80,6 +86,13 @@ def current_revision(engine: Engine) -> str | None:
         return None
     with engine.connect() as connection:
         return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Session]:
+    """One transaction that only reads: on SQLite it neither waits for a writer nor makes one wait."""
+    with Session(engine.execution_options(**{ONLY_READS: True}), expire_on_commit=False) as session, session.begin():
+        yield session
 
 
 @contextmanager

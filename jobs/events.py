@@ -5,11 +5,11 @@ Redis keys (all under `scopebot:`): `events` (stream), `run:ID:progress` (hash),
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
-from jobs.models import Failure, Frozen, Progress, RunningScore, RunResult
+from jobs.models import Failure, Frozen, Loss, Progress, RunningScore, RunResult
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -26,10 +26,11 @@ class Event(Frozen):
 
     run_id: int
     attempt: int
-    what: Literal["started", "succeeded", "failed", "cancelled", "report"]
+    what: Literal["started", "succeeded", "failed", "cancelled", "lost", "report"]
     worker: str = ""
     result: RunResult | None = None
     failure: Failure | None = None
+    loss: Loss | None = None
 
 
 def progress_key(run_id: int) -> str:
@@ -53,10 +54,18 @@ def write_progress(redis: Redis, run_id: int, progress: Progress) -> None:
     pipe.execute()
 
 
+def read_progress(redis: Redis, run_id: int) -> Progress | None:
+    """Return a run's progress, None where there is none."""
+    return parse_progress(cast("dict[bytes, bytes]", redis.hgetall(progress_key(run_id))))
+
+
 def parse_progress(fields: dict[bytes, bytes]) -> Progress | None:
     """Read a progress hash as Redis gives it; None where there is none."""
     if not fields:
         return None
     values: dict[str, object] = {key.decode(): value.decode() for key, value in fields.items()}
     values["scores"] = _scores.validate_json(str(values.get("scores", "[]")))
-    return Progress.model_validate(values)
+    try:
+        return Progress.model_validate(values)
+    except ValidationError:  # being written by another version
+        return None

@@ -12,10 +12,20 @@ if TYPE_CHECKING:
     from redis import Redis
 
 WORKERS = "scopebot:workers"
-HEARTBEAT = 10
+HEARTBEAT = 2
 """Seconds between two signs of life."""
-ALIVE_FOR = 3 * HEARTBEAT
+ALIVE_FOR = 4 * HEARTBEAT
 """Seconds after which a worker that says nothing counts as gone."""
+
+
+WAKE = "scopebot:wake"
+"""A list that the dispatcher waits on: whoever has news pushes to it."""
+
+
+def wake_dispatcher(redis: Redis) -> None:
+    """Say that something changed that may let a run start."""
+    redis.lpush(WAKE, "1")
+    redis.ltrim(WAKE, 0, 9)
 
 
 def beat(redis: Redis, name: str, evalscope: str) -> None:

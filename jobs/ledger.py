@@ -13,14 +13,14 @@ import structlog
 from sqlalchemy import Engine, String
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from jobs.db import Base, transaction
+from jobs.db import Base, reading, transaction
 from jobs.events import Event
 from jobs.lifecycle import IllegalMove, RunState
-from jobs.store import RunRow, apply_move
+from jobs.store import RunRow, apply_loss, apply_move
 
 log = structlog.get_logger(__name__)
 
-BEGINNING = "0-0"
+STREAM = "events"
 
 _STATES = {
     "started": RunState.RUNNING,
@@ -31,7 +31,7 @@ _STATES = {
 
 
 class PositionRow(Base):
-    """How far a stream has been applied."""
+    """How far a stream has been applied. The migration makes the row, so that there is one to lock."""
 
     __tablename__ = "stream_positions"
 
@@ -42,24 +42,19 @@ class PositionRow(Base):
 class Ledger:
     """The one way a worker's word reaches the database."""
 
-    def __init__(self, engine: Engine, stream: str = "events") -> None:
+    def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self.stream = stream
 
     def position(self) -> str:
         """Return the id of the last transition applied, to read on from."""
-        with transaction(self.engine) as session:
-            row = session.get(PositionRow, self.stream)
-            return BEGINNING if row is None else row.position
+        with reading(self.engine) as session:
+            return session.get_one(PositionRow, STREAM).position
 
     def apply(self, entries: Sequence[tuple[str, Event]]) -> set[int]:
         """Apply transitions with their stream ids, in order; return the runs that changed."""
         changed: set[int] = set()
         with transaction(self.engine) as session:
-            row = session.get(PositionRow, self.stream, with_for_update=True)
-            if row is None:
-                row = PositionRow(stream=self.stream, position=BEGINNING)
-                session.add(row)
+            row = session.get_one(PositionRow, STREAM, with_for_update=True)
             for entry_id, event in entries:
                 if _order(entry_id) <= _order(row.position):
                     continue
@@ -71,7 +66,7 @@ class Ledger:
 
 def _apply(session: Session, event: Event) -> bool:
     """Apply one transition; False where it comes from an older attempt or after the end."""
-    row = session.get(RunRow, event.run_id, with_for_update=True)
+    row = session.get(RunRow, event.run_id, with_for_update={"of": RunRow})
     if row is None or event.attempt != row.attempt:
         log.warning("transition refused", run=event.run_id, attempt=event.attempt, what=event.what)
         return False
@@ -79,6 +74,9 @@ def _apply(session: Session, event: Event) -> bool:
         row.report_ready = True
         return True
     try:
+        if event.loss is not None:
+            apply_loss(row, event.loss)
+            return True
         apply_move(row, _STATES[event.what], worker=event.worker, failure=event.failure, result=event.result)
     except IllegalMove as error:
         log.warning("transition refused", run=event.run_id, attempt=event.attempt, move=str(error))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, model_validator
 
 from jobs.lifecycle import RunState
 
@@ -90,6 +90,8 @@ class EvalSpec(Frozen):
     generation_config: GenerationSettings = GenerationSettings()
     eval_batch_size: int | None = Field(None, ge=1, le=512)
     dataset_hub: Literal["modelscope", "huggingface", "local"] = "modelscope"
+    resumes: int | None = None
+    """The ended run whose finished samples this one goes on from."""
 
     def samples(self, dataset: DatasetTarget) -> int | None:
         """Return how many samples of a benchmark will run: the limit counts for each subset. None if not known."""
@@ -102,6 +104,103 @@ class EvalSpec(Frozen):
         """Samples over all benchmarks, None where one's size is not known."""
         counts = [self.samples(dataset) for dataset in self.datasets]
         return None if None in counts else sum(count for count in counts if count is not None)
+
+    @property
+    def covers(self) -> tuple[str, ...]:
+        """What people look the results up by: the benchmarks."""
+        return tuple(dataset.name for dataset in self.datasets)
+
+
+MOST_LEVELS = 20
+MOST_REQUESTS = 1_000_000
+
+
+class PerfSpec(Frozen):
+    """A stress test: the same load at each level, one level after the other, frozen at submission.
+
+    Names and units are those of EvalScope's `Arguments`. A level is a concurrency (`parallel`), or a rate of arrivals
+    where `open_loop`; `number` has its requests. Prompts come from `prompt`, or from `dataset`.
+    """
+
+    kind: Literal["perf"] = "perf"
+    schema_version: int = SCHEMA_VERSION
+    model: ModelTarget
+    api: Literal["openai"] = "openai"
+    parallel: tuple[Annotated[int, Field(ge=1, le=4096)], ...] = Field((1,), min_length=1, max_length=MOST_LEVELS)
+    number: tuple[Annotated[int, Field(ge=1, le=MOST_REQUESTS)], ...] = Field(min_length=1, max_length=MOST_LEVELS)
+    rate: tuple[Annotated[float, Field(gt=0, le=100_000)], ...] = Field((), max_length=MOST_LEVELS)
+    """Requests per second: one per level where `open_loop`; else at most one, a brake on every level."""
+    open_loop: bool = False
+    duration: float | None = Field(None, gt=0, le=24 * 3600)
+    """Seconds after which a level begins no further request."""
+    sleep_interval: int = Field(5, ge=0, le=600)
+    """Seconds between two levels."""
+    warmup_num: float = Field(0, ge=0, le=MOST_REQUESTS)
+    """Requests of each level that are sent and not measured, or a fraction of its number."""
+    stream: bool = True
+    dataset: str
+    """A registered name, Scopebot's own prompts, or a data set of EvalScope's."""
+    plugin: Literal["line_by_line", "openqa", "custom", "longalpaca", "share_gpt_zh", "share_gpt_en", "random"]
+    """How EvalScope reads it."""
+    local: bool = False
+    """It is a file that is registered on the worker (or ships with Scopebot)."""
+    prompt: str | None = Field(None, min_length=1, max_length=100_000)
+    tokenizer_path: str | None = None
+    min_prompt_length: int | None = Field(None, ge=0, le=10_000_000)
+    max_prompt_length: int | None = Field(None, ge=1, le=10_000_000)
+    prefix_length: int | None = Field(None, ge=0, le=10_000_000)
+    max_tokens: tuple[Annotated[int, Field(ge=1, le=1_000_000)], ...] = Field((2048,), min_length=1, max_length=2)
+    """One value, or the ends of a range that each request draws from."""
+    min_tokens: int | None = Field(None, ge=1, le=1_000_000)
+    temperature: float = Field(0.0, ge=0, le=2)
+    top_p: float | None = Field(None, ge=0, le=1)
+    top_k: int | None = Field(None, ge=1)
+    frequency_penalty: float | None = Field(None, ge=-2, le=2)
+    repetition_penalty: float | None = Field(None, gt=0, le=10)
+    n_choices: int | None = Field(None, ge=1, le=64)
+    stop: tuple[str, ...] | None = None
+    seed: int | None = None
+    extra_args: dict[str, JsonValue] = Field(default_factory=dict)
+    connect_timeout: int = Field(60, ge=1, le=86_400)
+    read_timeout: int = Field(300, ge=1, le=86_400)
+    """Seconds without a byte after which a request has failed."""
+    total_timeout: int = Field(3600, ge=1, le=86_400)
+    log_every_n_query: int = Field(100, ge=1)
+    said: tuple[str, ...] = ()
+    """Which of the settings the person asked for."""
+    resumes: int | None = None
+    """The run whose finished levels this one goes on from."""
+
+    @model_validator(mode="after")
+    def _levels_fit(self) -> PerfSpec:
+        if len(self.number) != len(self.rate if self.open_loop else self.parallel):
+            raise ValueError("number: one for each level")
+        if not self.open_loop and len(self.rate) > 1:
+            raise ValueError("rate: several of them only where open_loop")
+        if len(set(self.levels)) != len(self.levels):
+            raise ValueError("number: no level twice")
+        return self
+
+    @property
+    def levels(self) -> tuple[tuple[float, int], ...]:
+        """Concurrency (or rate, where `open_loop`) and requests of each level."""
+        return tuple(zip(self.rate if self.open_loop else self.parallel, self.number, strict=True))
+
+    @property
+    def total(self) -> int | None:
+        """Requests over all levels, None where time ends a level."""
+        return None if self.duration is not None else sum(self.number)
+
+    @property
+    def covers(self) -> tuple[str, ...]:
+        """No benchmark: see `EvalSpec.covers`."""
+        return ()
+
+
+Spec = Annotated[EvalSpec | PerfSpec, Field(discriminator="kind")]
+"""What a run does, of either kind."""
+SPEC: TypeAdapter[EvalSpec | PerfSpec] = TypeAdapter(Spec)
+"""Reads one from JSON values."""
 
 
 def limited(count: int, limit: float | None) -> int:
@@ -187,6 +286,55 @@ class BenchmarkResult(Frozen):
         return next((metric for metric in self.metrics if metric.primary), None)
 
 
+class Spread(Frozen):
+    """How a time is distributed over a level's successful requests; None where nothing was measured."""
+
+    avg: float | None = None
+    p50: float | None = None
+    p90: float | None = None
+    p99: float | None = None
+
+
+class PerfLevel(Frozen):
+    """What one level of a stress test gave. Latencies are seconds, times per token milliseconds, as named."""
+
+    concurrency: int | None = None
+    rate: float | None = None
+    """Arrivals per second that were asked for; None where the concurrency sets the load alone."""
+    planned: int
+    requests: int
+    """Those that ended, well or not, warm-up left out."""
+    succeeded: int
+    seconds: float
+    rps: float
+    """Successful requests per second."""
+    output_tokens_per_second: float
+    total_tokens_per_second: float
+    input_tokens: float | None = None
+    """Mean of a request, as the endpoint counts them."""
+    output_tokens: float | None = None
+    latency_s: Spread = Spread()
+    ttft_ms: Spread = Spread()
+    tpot_ms: Spread = Spread()
+    itl_ms: Spread = Spread()
+    streamed: bool = True
+    """The answers came as streams; else there are no times per token."""
+    complete: bool = True
+    """False for a level that was cut short: its figures are of the requests that had ended."""
+    failure: Failure | None = None
+    """Why requests failed, the most frequent reason."""
+
+    @property
+    def failed(self) -> int:
+        """Requests that ended without an answer."""
+        return self.requests - self.succeeded
+
+    @property
+    def success(self) -> float:
+        """The fraction of requests that succeeded."""
+        return self.succeeded / self.requests if self.requests else 0.0
+
+
 class Reproduce(Frozen):
     """How to get the same scores without Scopebot."""
 
@@ -204,6 +352,8 @@ class RunResult(Frozen):
     state: RunState
     model: str
     benchmarks: tuple[BenchmarkResult, ...] = ()
+    perf: tuple[PerfLevel, ...] = ()
+    """The levels of a stress test, in the order they ran; those that had ended where it failed."""
     failure: Failure | None = None
     started_at: datetime
     ended_at: datetime
@@ -243,7 +393,19 @@ class Progress(Frozen):
     eta: float | None = None
     """Seconds to go."""
     scores: tuple[RunningScore, ...] = ()
+    level: int = 0
+    """Which level of a stress test runs, counted from 1."""
+    levels: int = 0
     updated_at: datetime
+
+
+class Loss(Frozen):
+    """How an attempt was lost: its process killed, its worker or host gone."""
+
+    done: int = 0
+    """Samples finished by then, over all attempts."""
+    failure: Failure
+    """What the run fails with if it is given up."""
 
 
 class Group(Frozen):
@@ -261,11 +423,11 @@ class Group(Frozen):
 
 
 class Run(Frozen):
-    """One evaluation on one worker. People call it by its `name`, r12."""
+    """One evaluation or stress test on one worker. People call it by its `name`, r12."""
 
     id: int
     group_id: int
-    spec: EvalSpec
+    spec: Spec
     state: RunState
     attempt: int = 0
     worker: str = ""
@@ -275,6 +437,9 @@ class Run(Frozen):
     failure: Failure | None = None
     result: RunResult | None = None
     report_ready: bool = False
+    cancel_asked: bool = False
+    user: str = ""
+    """Who asked for it."""
 
     @property
     def name(self) -> str:

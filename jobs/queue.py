@@ -7,14 +7,17 @@ import re
 from typing import TYPE_CHECKING
 
 from itsdangerous import BadSignature, URLSafeSerializer
+from pydantic import ValidationError
 
-from jobs.models import EvalSpec, Frozen, Run
+from jobs.models import Frozen, Run, Spec
 
 if TYPE_CHECKING:
     from redis import Redis
     from rq import Queue
+    from rq.job import Job
 
-RUNS = "scopebot-runs"
+RUNS = "scopebot-runs-"
+"""What the name of each worker's own queue begins with."""
 EVAL_TASK = "jobs.tasks.evaluate"
 ALLOWED_TASKS = frozenset({EVAL_TASK})
 RESULT_TTL = 3600
@@ -26,11 +29,11 @@ class JobRefused(Exception):
 
 
 class JobPayload(Frozen):
-    """All that a worker is told: which attempt of which run, and what it evaluates."""
+    """All that a worker is told: which attempt of which run, and what it does."""
 
     run_id: int
     attempt: int
-    spec: EvalSpec
+    spec: Spec
 
     @property
     def job_id(self) -> str:
@@ -55,25 +58,51 @@ def unsign(text: str, key: str) -> JobPayload:
     """Check the signature and read the payload; raises `JobRefused`."""
     try:
         return JobPayload.model_validate(URLSafeSerializer(key, salt="job").loads(text))
-    except BadSignature as error:
+    except (BadSignature, ValidationError) as error:
         raise JobRefused("the job is not signed with this worker's SCOPEBOT_JOB_KEY") from error
 
 
-def open_queue(redis: Redis) -> Queue:
-    """Return the queue of runs; JSON, never pickle."""
+def check_job(job: Job) -> None:
+    """Raise `JobRefused` for a job that is no task of ours, or brings functions of its own to be called."""
+    # the names alone: RQ's own properties would import them
+    callbacks = (job._success_callback_name, job._failure_callback_name, job._stopped_callback_name)
+    if job.func_name not in ALLOWED_TASKS or any(callbacks):
+        raise JobRefused(job.func_name)
+
+
+def open_queue(redis: Redis, worker: str) -> Queue:
+    """Return a worker's own queue; JSON, never pickle."""
     from rq import Queue
     from rq.serializers import JSONSerializer
 
-    return Queue(RUNS, connection=redis, serializer=JSONSerializer)
+    return Queue(f"{RUNS}{worker}", connection=redis, serializer=JSONSerializer)
+
+
+def stop(redis: Redis, run: Run) -> bool:
+    """Stop a run's job: take it off the queue, or have its worker end it. False where there is none any more."""
+    from rq.command import send_stop_job_command
+    from rq.exceptions import InvalidJobOperation, NoSuchJobError
+    from rq.job import Job, JobStatus
+    from rq.serializers import JSONSerializer
+
+    try:
+        job = Job.fetch(f"r{run.id}-a{run.attempt}", connection=redis, serializer=JSONSerializer)
+        if job.get_status(refresh=True) is JobStatus.QUEUED:
+            job.delete()
+            return False
+        send_stop_job_command(redis, job.id, serializer=JSONSerializer)
+    except (NoSuchJobError, InvalidJobOperation):
+        return False
+    return True
 
 
 def enqueue(redis: Redis, run: Run, *, key: str, timeout: float) -> str:
-    """Put the run's current attempt on the queue; return the job's id. A second call for it does nothing."""
+    """Put the run's current attempt on its worker's queue; return the job's id. A second call for it does nothing."""
     from rq.exceptions import DuplicateJobError
 
     payload = JobPayload(run_id=run.id, attempt=run.attempt, spec=run.spec)
     with contextlib.suppress(DuplicateJobError):
-        open_queue(redis).enqueue_call(
+        open_queue(redis, run.worker).enqueue_call(
             EVAL_TASK,
             args=(sign(payload, key),),
             job_id=payload.job_id,

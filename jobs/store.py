@@ -6,13 +6,17 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal, cast
 
-from sqlalchemy import Engine, ForeignKey, String, func, select
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy import Engine, ForeignKey, String, false, func, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
-from jobs.db import Base, transaction
+from jobs.db import Base, reading, transaction
 from jobs.errors import UnknownRun
 from jobs.lifecycle import ENDED, RunState, check_move
-from jobs.models import EvalSpec, Failure, Group, Run, RunResult
+from jobs.models import SPEC, Failure, Group, Loss, Run, RunResult, Spec
+
+GIVE_UP_AFTER = 2
+"""Attempts that may be lost in a row without a new sample: more than that, and the run itself is the cause."""
 
 
 class GroupRow(Base):
@@ -52,6 +56,11 @@ class RunRow(Base):
     failure: Mapped[dict[str, Any] | None]
     result: Mapped[dict[str, Any] | None]
     report_ready: Mapped[bool]
+    losses: Mapped[int] = mapped_column(default=0, server_default="0")
+    """Attempts lost in a row without a single new sample between them."""
+    done_at_loss: Mapped[int] = mapped_column(default=0, server_default="0")
+    cancel_asked: Mapped[bool] = mapped_column(default=False, server_default=false())
+    group: Mapped[GroupRow] = relationship(lazy="joined")
 
 
 class RunDatasetRow(Base):
@@ -79,32 +88,44 @@ class Store:
         user: str,
         language: Literal["en", "zh"],
         text: str,
-        specs: Sequence[EvalSpec],
+        specs: Sequence[Spec],
     ) -> tuple[Group, list[Run]]:
         """Record a request and its runs, waiting. The same `source` twice gives what the first time gave."""
-        now = datetime.now(UTC)
+        row = GroupRow(
+            platform=platform,
+            channel=channel,
+            thread=thread,
+            user=user,
+            language=language,
+            text=text,
+            created_at=datetime.now(UTC),
+            source=source,
+        )
+        try:
+            return self._add_group(row, specs)
+        except IntegrityError:  # another process recorded the same message just now
+            return self._add_group(row, specs)
+
+    def _add_group(self, new: GroupRow, specs: Sequence[Spec]) -> tuple[Group, list[Run]]:
         with transaction(self.engine) as session:
-            known = session.scalar(select(GroupRow).where(GroupRow.source == source))
+            known = session.scalar(select(GroupRow).where(GroupRow.source == new.source))
             if known is None:
-                known = GroupRow(
-                    platform=platform, channel=channel, thread=thread, user=user, language=language,
-                    text=text, created_at=now, source=source,
-                )  # fmt: skip
+                known = new
                 session.add(known)
                 session.flush()
                 for spec in specs:
-                    _add_run(session, known.id, spec, now)
+                    _add_run(session, known.id, spec, known.created_at)
             runs = session.scalars(select(RunRow).where(RunRow.group_id == known.id).order_by(RunRow.id))
             return _group(known), [_run(row) for row in runs]
 
     def run(self, run_id: int) -> Run:
         """Return a run; raises `UnknownRun`."""
-        with transaction(self.engine) as session:
-            return _run(_row(session, run_id))
+        with reading(self.engine) as session:
+            return _run(_row(session, run_id, lock=False))
 
     def group(self, group_id: int) -> Group:
         """Return a group; raises KeyError, since nobody types a group's id."""
-        with transaction(self.engine) as session:
+        with reading(self.engine) as session:
             row = session.get(GroupRow, group_id)
             if row is None:
                 raise KeyError(group_id)
@@ -112,7 +133,7 @@ class Store:
 
     def group_runs(self, group_id: int) -> list[Run]:
         """Return a group's runs, oldest first."""
-        with transaction(self.engine) as session:
+        with reading(self.engine) as session:
             rows = session.scalars(select(RunRow).where(RunRow.group_id == group_id).order_by(RunRow.id))
             return [_run(row) for row in rows]
 
@@ -121,7 +142,7 @@ class Store:
         query = select(GroupRow).where(GroupRow.settled_at.is_(None), GroupRow.platform == platform)
         if thread is not None:
             query = query.where(GroupRow.thread == thread)
-        with transaction(self.engine) as session:
+        with reading(self.engine) as session:
             groups = {row.id: (_group(row), list[Run]()) for row in session.scalars(query.order_by(GroupRow.id))}
             for row in session.scalars(select(RunRow).where(RunRow.group_id.in_(groups)).order_by(RunRow.id)):
                 groups[row.group_id][1].append(_run(row))
@@ -155,7 +176,7 @@ class Store:
         if channel is not None:
             groups = select(GroupRow.id).where(GroupRow.platform == channel[0], GroupRow.channel == channel[1])
             query = query.where(RunRow.group_id.in_(groups))
-        with transaction(self.engine) as session:
+        with reading(self.engine) as session:
             return [_run(row) for row in session.scalars(query)]
 
     def newest_run(self, platform: str, channel: str, thread: str) -> int | None:
@@ -165,13 +186,31 @@ class Store:
             .join(GroupRow, GroupRow.id == RunRow.group_id)
             .where(GroupRow.platform == platform, GroupRow.channel == channel, GroupRow.thread == thread)
         )
-        with transaction(self.engine) as session:
+        with reading(self.engine) as session:
             return session.scalar(query)
 
     def answers(self) -> bool:
         """Tell whether the database answers."""
-        with transaction(self.engine) as session:
+        with reading(self.engine) as session:
             return session.scalar(select(1)) == 1
+
+    def lose(self, run_id: int, attempt: int, loss: Loss) -> Run:
+        """Note that an attempt is lost; the run waits for the next one, or is given up. Raises `IllegalMove`."""
+        with transaction(self.engine) as session:
+            row = _row(session, run_id)
+            if row.attempt == attempt:
+                apply_loss(row, loss)
+            return _run(row)
+
+    def ask_to_cancel(self, run_id: int) -> Run:
+        """Note that a run is to be cancelled: at once if it waits, by its worker if that has it."""
+        with transaction(self.engine) as session:
+            row = _row(session, run_id)
+            if RunState(row.state) is RunState.WAITING:
+                apply_move(row, RunState.CANCELLED)
+            elif RunState(row.state) not in ENDED:
+                row.cancel_asked = True
+            return _run(row)
 
     def move(
         self,
@@ -216,18 +255,31 @@ def apply_move(
         row.result = result.model_dump(mode="json")
 
 
-def _add_run(session: Session, group_id: int, spec: EvalSpec, now: datetime) -> None:
+def apply_loss(row: RunRow, loss: Loss) -> None:
+    """Let a run wait for its next attempt, unless it is lost again and again without getting on."""
+    if row.cancel_asked:
+        apply_move(row, RunState.CANCELLED)
+        return
+    row.losses = 1 if loss.done > row.done_at_loss else row.losses + 1
+    row.done_at_loss = max(loss.done, row.done_at_loss)
+    if row.losses >= GIVE_UP_AFTER:
+        apply_move(row, RunState.FAILED, failure=loss.failure)
+    else:
+        apply_move(row, RunState.WAITING)
+
+
+def _add_run(session: Session, group_id: int, spec: Spec, now: datetime) -> None:
     row = RunRow(
         group_id=group_id, spec=spec.model_dump(mode="json"), model=spec.model.name, state=str(RunState.WAITING),
         attempt=0, worker="", created_at=now, report_ready=False,
     )  # fmt: skip
     session.add(row)
     session.flush()
-    session.add_all(RunDatasetRow(run_id=row.id, name=name) for name in {d.name for d in spec.datasets})
+    session.add_all(RunDatasetRow(run_id=row.id, name=name) for name in set(spec.covers))
 
 
-def _row(session: Session, run_id: int) -> RunRow:
-    row = session.get(RunRow, run_id, with_for_update=True)
+def _row(session: Session, run_id: int, *, lock: bool = True) -> RunRow:
+    row = session.get(RunRow, run_id, with_for_update={"of": RunRow} if lock else None)
     if row is None:
         raise UnknownRun(run=f"r{run_id}")
     return row
@@ -244,7 +296,7 @@ def _run(row: RunRow) -> Run:
     return Run(
         id=row.id,
         group_id=row.group_id,
-        spec=EvalSpec.model_validate(row.spec),
+        spec=SPEC.validate_python(row.spec),
         state=RunState(row.state),
         attempt=row.attempt,
         worker=row.worker,
@@ -254,4 +306,6 @@ def _run(row: RunRow) -> Run:
         failure=None if row.failure is None else Failure.model_validate(row.failure),
         result=None if row.result is None else RunResult.model_validate(row.result),
         report_ready=row.report_ready,
+        cancel_asked=row.cancel_asked,
+        user=row.group.user,
     )

@@ -5,25 +5,29 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
+from redis import Redis
 from redis.exceptions import RedisError
 from rq import get_current_job
 
 from jobs.artifacts import Shipper
-from jobs.errors import JobKeyDiffers, RunCrashed, ScopebotError
-from jobs.events import Event, announce, write_progress
+from jobs.cancel import cancel_asked
+from jobs.errors import JobKeyDiffers, RunCrashed, RunKilled, ScopebotError
+from jobs.events import Event, announce, read_progress, write_progress
+from jobs.lease import RunLease, holder
 from jobs.lifecycle import RunState
-from jobs.models import BenchmarkResult, Failure, Progress, Reproduce, RunResult
+from jobs.models import EvalSpec, Failure, Loss, PerfSpec, Progress, Reproduce, RunResult
 from jobs.queue import JobPayload, JobRefused, parse_job_id, unsign
 
 if TYPE_CHECKING:
-    from jobs.evalscope.engine import Workplace
-    from jobs.evalscope.eval import EvalEngine
+    from jobs.catalog import Catalog
+    from jobs.evalscope.engine import Collected, Engine, Workplace
     from jobs.workspace import Workspace
 
 log = structlog.get_logger(__name__)
@@ -48,10 +52,16 @@ def announce_failure(workspace: Workspace, job_id: str, error: ScopebotError) ->
     """Say that an attempt failed without having been able to say so itself."""
     run_id, attempt = parse_job_id(job_id)
     failure = Failure(code=error.code, params=error.params)
-    announce(
-        workspace.redis,
-        Event(run_id=run_id, attempt=attempt, what="failed", worker=workspace.name, failure=failure),
-    )
+    event = Event(run_id=run_id, attempt=attempt, what="failed", worker=workspace.name, failure=failure)
+    announce(workspace.redis, event)
+
+
+def announce_loss(workspace: Workspace, job_id: str, error: ScopebotError) -> None:
+    """Say that an attempt was lost with its process; the next one goes on from what it kept."""
+    run_id, attempt = parse_job_id(job_id)
+    progress = read_progress(workspace.redis, run_id)
+    loss = Loss(done=0 if progress is None else progress.done, failure=Failure(code=error.code, params=error.params))
+    announce(workspace.redis, Event(run_id=run_id, attempt=attempt, what="lost", worker=workspace.name, loss=loss))
 
 
 class Attempt:
@@ -63,40 +73,85 @@ class Attempt:
         self._folder = workspace.settings.folder / "work" / f"r{payload.run_id}"
         self._started_at = datetime.now(UTC)
         self._shipper = Shipper(workspace.artifacts, payload.run_id, self._folder)
+        self._lease = RunLease(workspace.redis, payload.run_id, payload.attempt, lost=_leave_at_once)
+        self._engine: Engine[Any] | None = None
 
     def evaluate(self) -> str:
         """Run, store the result, announce it, then write the HTML report; return the state it ended in."""
-        from jobs.evalscope.eval import EvalEngine
+        if not self._lease.take():
+            return "superseded"
+        try:
+            return self._evaluate()
+        finally:
+            self._lease.release()
 
-        if self._payload.attempt == 1:  # what lies there is another installation's run of the same number
-            shutil.rmtree(self._folder, ignore_errors=True)
-        self._folder.mkdir(parents=True, exist_ok=True)
+    def _evaluate(self) -> str:
+        self._prepare_folder()
         _redirect_output(self._folder / "worker.log")
         os.chdir(self._folder)
         structlog.contextvars.bind_contextvars(run=f"r{self._payload.run_id}", attempt=self._payload.attempt)
         self._announce("started")
-        engine = EvalEngine(self._workspace.catalog)
         place = self._place()
         spec = self._payload.spec
+        engine = self._engine = make_engine(spec, self._workspace.catalog)
+        signal.signal(signal.SIGTERM, self._on_sigterm)
         try:
             self._workspace.guard_sockets(spec.model.network)
-            with self._shipper.shipping_logs():
+            with self._shipper.shipping():
                 engine.run(spec, place)
-            benchmarks = engine.collect(place)
+            collected = engine.collect(place)
             reproduce = engine.reproduce(spec, place)
         except ScopebotError as error:
-            return self._fail(error)
+            return self._fail(error, _what_there_is(engine, place))
         except Exception as error:  # a bug, ours or EvalScope's: people see the run's id, the log has the rest
             log.exception("run crashed")
             return self._fail(RunCrashed(detail=f"{type(error).__name__}: {error}"[:300]))
-        self._succeed(benchmarks, reproduce)
+        finally:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # what has ended has ended: let it say so
+        self._succeed(collected, reproduce)
         try:
             self._add_report(engine, place)
         except Exception:  # the scores stand; only the report is missing
             log.exception("no HTML report")
         return str(RunState.SUCCEEDED)
 
-    def _add_report(self, engine: EvalEngine, place: Workplace) -> None:
+    def _prepare_folder(self) -> None:
+        """Start the first attempt in an empty folder, a later one from all that the earlier ones kept."""
+        if self._payload.attempt == 1:  # what lies there is another installation's run of the same number
+            shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        source = self._payload.spec.resumes
+        if not any((self._folder / name).exists() for name in ("configs", "perf")):
+            restored = self._workspace.artifacts.restore(self._payload.run_id, self._folder)
+            if not restored and source is not None:
+                self._workspace.artifacts.restore(source, self._folder)
+                (self._folder / "result.json").unlink(missing_ok=True)
+        for name in ("predictions", "reviews"):
+            for path in (self._folder / name).rglob("*.jsonl"):
+                cut_torn_line(path)
+
+    def _on_sigterm(self, _number: int, _frame: object) -> None:
+        """End now: with the partial score if that was asked for, else so that the next attempt goes on."""
+        assert self._workspace.settings.redis_url is not None
+        # the interrupted code may hold the shared connection
+        redis = Redis.from_url(self._workspace.settings.redis_url)
+        run_id, attempt = self._payload.run_id, self._payload.attempt
+        if cancel_asked(redis, run_id):
+            collected = None if self._engine is None else self._engine.collect_partial()
+            result = self._result(RunState.CANCELLED, collected=collected)
+            self._keep(result)
+            event = Event(run_id=run_id, attempt=attempt, what="cancelled", worker=self._workspace.name, result=result)
+            announce(redis, event)
+        else:
+            done = 0 if self._engine is None else self._engine.done
+            failure = Failure(code=RunKilled.code, params={"worker": self._workspace.name, "signal": 15})
+            loss = Loss(done=done, failure=failure)
+            announce(redis, Event(run_id=run_id, attempt=attempt, what="lost", worker=self._workspace.name, loss=loss))
+        self._lease.release(redis)
+        self._shipper.ship()
+        os._exit(0)
+
+    def _add_report(self, engine: Engine[Any], place: Workplace) -> None:
         """Write the HTML report, which may follow the scores, and what it loads."""
         from jobs.evalscope.fixes import PLOTLY_JS, plotly_script
 
@@ -123,17 +178,17 @@ class Attempt:
         except RedisError:
             log.warning("progress not written", exc_info=True)
 
-    def _succeed(self, benchmarks: tuple[BenchmarkResult, ...], reproduce: Reproduce) -> None:
-        result = self._result(RunState.SUCCEEDED, benchmarks=benchmarks, reproduce=reproduce)
+    def _succeed(self, collected: Collected, reproduce: Reproduce) -> None:
+        result = self._result(RunState.SUCCEEDED, collected=collected, reproduce=reproduce)
         self._keep(result)
         self._announce("succeeded", result=result)
         self._shipper.ship()
 
-    def _fail(self, error: ScopebotError) -> str:
+    def _fail(self, error: ScopebotError, collected: Collected | None = None) -> str:
         detail = str(error.params.get("detail", ""))
         failure = Failure(code=error.code, params=error.params, detail=detail)
         log.error("run failed", code=error.code, **{f"fact_{name}": value for name, value in error.params.items()})
-        result = self._result(RunState.FAILED, failure=failure)
+        result = self._result(RunState.FAILED, collected=collected, failure=failure)
         self._keep(result)
         self._announce("failed", result=result, failure=failure)
         self._shipper.ship()
@@ -143,7 +198,7 @@ class Attempt:
         self,
         state: RunState,
         *,
-        benchmarks: tuple[BenchmarkResult, ...] = (),
+        collected: Collected | None = None,
         reproduce: Reproduce | None = None,
         failure: Failure | None = None,
     ) -> RunResult:
@@ -152,7 +207,8 @@ class Attempt:
             attempt=self._payload.attempt,
             state=state,
             model=self._payload.spec.model.name,
-            benchmarks=benchmarks,
+            benchmarks=collected.benchmarks if collected else (),
+            perf=collected.perf if collected else (),
             failure=failure,
             started_at=self._started_at,
             ended_at=datetime.now(UTC),
@@ -161,7 +217,9 @@ class Attempt:
         )
 
     def _keep(self, result: RunResult) -> None:
-        """Store result.json before anybody hears of it."""
+        """Store result.json before anybody hears of it, unless a newer attempt speaks for the run by now."""
+        if holder(self._workspace.redis, result.run_id) not in {None, result.attempt}:
+            _leave_at_once()
         data = json.dumps(result.model_dump(mode="json"), ensure_ascii=False, indent=1).encode()
         self._workspace.artifacts.write(result.run_id, "result.json", data)
 
@@ -171,6 +229,38 @@ class Attempt:
             "worker": self._workspace.name, "result": result, "failure": failure,
         })  # fmt: skip
         announce(self._workspace.redis, event)
+
+
+def make_engine(spec: EvalSpec | PerfSpec, catalog: Catalog) -> Engine[Any]:
+    """Return what runs a spec of this kind."""
+    if isinstance(spec, PerfSpec):
+        from jobs.evalscope.perf import PerfEngine
+
+        return PerfEngine()
+    from jobs.evalscope.eval import EvalEngine
+
+    return EvalEngine(catalog)
+
+
+def _what_there_is(engine: Engine[Any], place: Workplace) -> Collected | None:
+    """Return the levels that a stress test finished before it failed; half an evaluation has no scores."""
+    from jobs.evalscope.perf import PerfEngine
+
+    return engine.collect(place) if isinstance(engine, PerfEngine) else None
+
+
+def _leave_at_once() -> None:
+    """End this process without a further word: a newer attempt speaks for the run."""
+    os._exit(0)
+
+
+def cut_torn_line(path: Path) -> None:
+    """Cut what a killed process left of an unfinished last line: EvalScope would append the next one to it."""
+    with path.open("rb+") as file:
+        content = file.read()
+        whole = content.rfind(b"\n") + 1
+        if whole != len(content):
+            file.truncate(whole)
 
 
 def _redirect_output(path: Path) -> None:

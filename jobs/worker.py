@@ -2,33 +2,36 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import importlib
 import os
 import signal
 import sys
+import threading
+import time
 from typing import TYPE_CHECKING
 
 import structlog
 from redis import Redis
+from redis.exceptions import RedisError
 from rq import Queue, Worker
+from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 
 from jobs.artifacts import Artifacts
 from jobs.catalog import CATALOG_KEY, Catalog
 from jobs.config import Settings
 from jobs.errors import ConfigInvalid, RunKilled
-from jobs.fleet import HEARTBEAT, beat, leave
-from jobs.queue import ALLOWED_TASKS, JobRefused, open_queue
-from jobs.tasks import announce_failure
+from jobs.fleet import HEARTBEAT, beat, leave, wake_dispatcher
+from jobs.queue import check_job, open_queue
+from jobs.tasks import announce_loss
 from jobs.workspace import Workspace, current, enter, worker_name
 
 if TYPE_CHECKING:
     from resource import struct_rusage
 
-    from redis.client import Pipeline
     from rq.executions import Execution
-    from rq.job import Job
 
 log = structlog.get_logger(__name__)
 
@@ -43,30 +46,63 @@ PRELOAD = (
     "jobs.tasks", "jobs.evalscope.eval", "jobs.evalscope.evaluator",
 )  # fmt: skip
 """What a first evaluation would import: in the parent it is paid for once. None of it touches CUDA."""
+PRELOAD_PERF = (
+    "uvloop", "evalscope.perf.main", "evalscope.perf.utils.report.perf_charts", "evalscope.perf.utils.report.perf_data",
+    "jobs.evalscope.perf", "jobs.evalscope.load",
+)  # fmt: skip
+"""The same for a first stress test; a worker without EvalScope's `perf` extra evaluates all the same."""
+
+
+GRACE = 1.5
+"""Seconds a run has to say its partial score when it is cancelled."""
 
 
 class ScopebotWorker(Worker):
     """Runs the tasks of `jobs.tasks` and nothing else."""
 
-    def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
-        """Say to RQ, and to Scopebot, that this worker is alive."""
-        super().heartbeat(timeout, pipeline)
-        workspace = current()
-        beat(workspace.redis, workspace.name, workspace.catalog.evalscope_version)
+    def kill_horse(self, sig: signal.Signals = signal.SIGKILL) -> None:
+        """End the run's process: let it say its partial score, then end it and all it started."""
+        horse = self.horse_pid
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(horse, signal.SIGTERM)
+            deadline = time.monotonic() + GRACE
+            while time.monotonic() < deadline:
+                os.getpgid(horse)  # gone, once the parent has waited for it
+                time.sleep(0.02)
+            os.killpg(horse, sig)
 
-    def perform_job(self, job: Job, queue: Queue, execution: Execution) -> bool:
-        """Run a job in the work-horse, if it is one of ours."""
-        if job.func_name not in ALLOWED_TASKS:
-            raise JobRefused(job.func_name)
-        return bool(super().perform_job(job, queue, execution))
+    def monitor_work_horse(self, job: Job, queue: Queue, execution: Execution) -> None:
+        """Wait for the run's process to end, then end whatever it left behind in its group."""
+        horse = self.horse_pid
+        try:
+            super().monitor_work_horse(job, queue, execution)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(horse, signal.SIGKILL)
+            wake_dispatcher(current().redis)
 
+    def _handle_stopped_job(self, job: Job, queue: Queue, execution: Execution) -> None:
+        """Say that a run was ended on request, in case it was too busy to say so itself."""
+        super()._handle_stopped_job(job, queue, execution)
+        announce_loss(current(), job.id, RunKilled(worker=current().name, signal=int(signal.SIGKILL)))
+
+    def execute_job(self, job: Job, queue: Queue) -> None:
+        """Run a job in a work-horse, if it is one of ours; anything else is marked as failed, and nothing is called."""
+        try:
+            check_job(job)
+        except Exception as error:  # whatever a stranger's job makes RQ or us raise
+            log.warning("job refused", job=job.id, reason=str(error))
+            job.set_status(JobStatus.FAILED)
+            self.connection.lrem(queue.intermediate_queue_key, 1, job.id)
+            return
+        super().execute_job(job, queue)
 
     def handle_work_horse_killed(self, job: Job, retpid: int, ret_val: int, rusage: struct_rusage) -> None:
         """Say that a run ended with its process, which could not say so itself."""
         super().handle_work_horse_killed(job, retpid, ret_val, rusage)  # type: ignore[no-untyped-call]
         signal_number = os.WTERMSIG(ret_val) if os.WIFSIGNALED(ret_val) else 0
         if signal_number:
-            announce_failure(current(), job.id, RunKilled(worker=current().name, signal=signal_number))
+            announce_loss(current(), job.id, RunKilled(worker=current().name, signal=signal_number))
 
 
 def run_worker(settings: Settings, *, die_with_parent: bool = False) -> None:
@@ -83,21 +119,37 @@ def run_worker(settings: Settings, *, die_with_parent: bool = False) -> None:
     )  # fmt: skip
     enter(workspace)
     redis.set(CATALOG_KEY, workspace.catalog.model_dump_json())
-    beat(redis, workspace.name, workspace.catalog.evalscope_version)
+    threading.Thread(target=_keep_beating, args=(workspace,), name="heartbeat", daemon=True).start()
     worker = ScopebotWorker(
-        [open_queue(redis)],
+        [open_queue(redis, workspace.name)],
         name=workspace.name,
         connection=redis,
         serializer=JSONSerializer,
         maintenance_interval=30,
-        worker_ttl=HEARTBEAT + 15,  # RQ waits for a job 15 s less than this, then says it is alive
-        job_monitoring_interval=HEARTBEAT,
+        worker_ttl=30,
+        job_monitoring_interval=10,
     )
     log.info("worker ready", worker=workspace.name, evalscope=workspace.catalog.evalscope_version)
     try:
         worker.work(with_scheduler=False, logging_level="WARNING")
     finally:
         leave(redis, workspace.name)
+
+
+def _keep_beating(workspace: Workspace) -> None:
+    """Say every few seconds that this worker is alive, over a connection of its own."""
+    assert workspace.settings.redis_url is not None
+    redis = Redis.from_url(workspace.settings.redis_url, socket_timeout=HEARTBEAT)
+    announced = False
+    while True:
+        try:
+            beat(redis, workspace.name, workspace.catalog.evalscope_version)
+            if not announced:
+                wake_dispatcher(redis)
+                announced = True
+        except RedisError:
+            log.warning("heartbeat not sent", exc_info=True)
+        time.sleep(HEARTBEAT)
 
 
 def _preload() -> Catalog:
@@ -107,6 +159,9 @@ def _preload() -> Catalog:
     tqdm.tqdm.monitor_interval = 0  # its thread would not survive the fork
     for module in PRELOAD:
         importlib.import_module(module)
+    with contextlib.suppress(ImportError):
+        for module in PRELOAD_PERF:
+            importlib.import_module(module)
     return read_catalog()
 
 

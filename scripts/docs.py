@@ -48,10 +48,14 @@ def generate(text: str) -> str:
 def commands() -> str:
     """Return what people can ask for, from the registry."""
     texts = Texts("en")
-    rows = [
-        f"| `{intent.slash[0]}` | {texts(f'help.about.{intent.name}')} | {intent.examples['en'][0]} | {intent.examples['zh'][0]} |"
-        for intent in intents().values()
-    ]
+    rows = []
+    for intent in intents().values():
+        cells = (
+            f"`{intent.slash[0]}`",
+            texts(f"help.about.{intent.name}"),
+            *(intent.examples[x][0] for x in ("en", "zh")),
+        )
+        rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(["| command | what it does | in English | 用中文 |", "| --- | --- | --- | --- |", *rows])
 
 

@@ -33,9 +33,6 @@ def start(port: int) -> Any:
     # llama.cpp's threads spin: on a busy small machine one is faster than two
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
     params.n_gpu_layers = 0
-    # a prompt's beginning that is kept from the request before changes the last bits, and answers with them
-    params.cache_prompt = False
-    params.cache_ram_mib = 0
     return xllamacpp.Server(params)
 
 

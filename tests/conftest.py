@@ -249,12 +249,17 @@ class Office:
             assert time.monotonic() < deadline, f"{job_id} did not end within {within} s"
             time.sleep(0.05)
 
+    @property
+    def worker(self) -> str:
+        """The name of its one worker."""
+        return next(facts["name"] for facts in living_workers(self.redis) if facts["pid"] == str(self.process.pid))
+
     def run_to_end(self, spec: EvalSpec, within: float = 60) -> Ended:
         """Run a spec through store, queue, worker and ledger until it ended and its job did.
 
         Strict: every transition must be the run's own and be applied, and there is one end.
         """
-        run = self.store.move(self.add_run(self.store, spec).id, RunState.QUEUED, attempt=1)
+        run = self.store.move(self.add_run(self.store, spec).id, RunState.QUEUED, attempt=1, worker=self.worker)
         job_id = enqueue(self.redis, run, key=self.settings.effective_job_key, timeout=600)
         events: list[tuple[str, Event]] = []
         kept: RunResult | None = None

@@ -15,12 +15,25 @@ from markupsafe import Markup, escape
 
 from bot.web.words import WORDS, Language, Problem, Words
 from handlers.cards import interval_text, score_text
+from handlers.perf_cards import (
+    load_text,
+    perf_warnings,
+    phase_text,
+    prompts_text,
+    requests_text,
+    settings_text,
+    throughput_table,
+    times_table,
+)
+from handlers.texts import Texts
 from jobs.lifecycle import ENDED, RunState
+from jobs.models import PerfSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from jobs.models import BenchmarkResult, Failure, Group, MetricResult, Progress, Run
+    from handlers.message import Table
+    from jobs.models import BenchmarkResult, EvalSpec, Failure, Group, MetricResult, Progress, Run
 
 HERE = Path(__file__).parent
 STATIC: dict[str, tuple[bytes, str]] = {
@@ -84,6 +97,14 @@ class BenchmarkView:
 
 
 @dataclass(frozen=True)
+class PerfView:
+    """A stress test's part of the page."""
+
+    tables: tuple[Table, ...]
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class FailureView:
     """Why a run failed."""
 
@@ -139,6 +160,7 @@ def render_run(view: RunView, base: str) -> str:
         live=live(view),
         failure=None if failure is None else _failure_view(failure, view),
         benchmarks=[_benchmark_view(item, words) for item in result.benchmarks] if result else [],
+        perf=_perf_view(view),
         reproduce=result.reproduce if result else None,
     )
 
@@ -173,7 +195,7 @@ def live(view: RunView) -> dict[str, Any]:
     seconds = None if run.started_at is None else ((run.ended_at or now) - run.started_at).total_seconds()
     done, total = (progress.done, progress.total) if progress else (0, None)
     total = total if total is not None else run.spec.total
-    phase = words.phases[progress.phase] if progress else ""
+    phase = _phase(view, words)
     silent = 0.0 if progress is None else (now - progress.updated_at).total_seconds()
     return {
         "value": done,
@@ -201,26 +223,62 @@ def live(view: RunView) -> dict[str, Any]:
     }
 
 
+def _phase(view: RunView, words: Words) -> str:
+    spec, progress = view.run.spec, view.progress
+    if progress is None:
+        return ""
+    if isinstance(spec, PerfSpec):
+        return phase_text(spec, progress, Texts(view.group.language))
+    return words.phases[progress.phase]
+
+
+def _perf_view(view: RunView) -> PerfView | None:
+    spec, result = view.run.spec, view.run.result
+    if not isinstance(spec, PerfSpec) or result is None or not result.perf:
+        return None
+    texts = Texts(view.group.language)
+    return PerfView(
+        tables=(throughput_table(spec, result.perf, texts), times_table(spec, result.perf, texts)),
+        warnings=tuple(perf_warnings(spec, result, texts)),
+    )
+
+
 def _facts(view: RunView, words: Words) -> list[tuple[str, str]]:
     run, spec = view.run, view.run.spec
-    model = spec.model
+    what = _perf_facts(spec, view) if isinstance(spec, PerfSpec) else _eval_facts(spec, words)
+    facts = [
+        (words.model, spec.model.name),
+        (words.model_id, spec.model.model if spec.model.model != spec.model.name else ""),
+        (words.endpoint, spec.model.api_url or ""),
+        *what,
+        (words.worker, run.worker),
+        (words.attempt, str(run.attempt) if run.attempt > 1 else ""),
+    ]
+    return [(name, value) for name, value in facts if value]
+
+
+def _perf_facts(spec: PerfSpec, view: RunView) -> list[tuple[str, str]]:
+    texts = Texts(view.group.language)
+    return [
+        (texts("perf.field.load"), load_text(spec, texts)),
+        (texts("perf.field.requests"), requests_text(spec, texts)),
+        (texts("perf.field.prompts"), prompts_text(spec, texts)),
+        (texts("eval.field.settings"), settings_text(spec)),
+    ]
+
+
+def _eval_facts(spec: EvalSpec, words: Words) -> list[tuple[str, str]]:
     generation = spec.generation_config.model_dump(exclude_none=True)
     datasets = [(dataset.name, spec.samples(dataset)) for dataset in spec.datasets]
-    facts = [
-        (words.model, model.name),
-        (words.model_id, model.model if model.model != model.name else ""),
-        (words.endpoint, model.api_url or ""),
-        (words.eval_type, model.eval_type),
+    return [
+        (words.eval_type, spec.model.eval_type),
         (words.benchmarks, ", ".join(name if n is None else f"{name} ({count(n)})" for name, n in datasets)),
         (words.limit, _limit(spec.limit, words)),
         (words.repeats, str(spec.repeats) if spec.repeats > 1 else ""),
         (words.seed, "" if spec.seed is None else str(spec.seed)),
         (words.generation, ", ".join(f"{name} {value}" for name, value in generation.items())),
         (words.batch_size, "" if spec.eval_batch_size is None else str(spec.eval_batch_size)),
-        (words.worker, run.worker),
-        (words.attempt, str(run.attempt) if run.attempt > 1 else ""),
     ]
-    return [(name, value) for name, value in facts if value]
 
 
 def _limit(limit: float | None, words: Words) -> str:

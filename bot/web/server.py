@@ -24,7 +24,7 @@ from sqlalchemy import func, select
 from bot.web import pages
 from bot.web.links import LinkExpired, LinkInvalid
 from bot.web.words import Language, Problem, preferred
-from jobs.db import transaction
+from jobs.db import reading
 from jobs.errors import UnknownRun
 from jobs.events import parse_progress, progress_key
 from jobs.lifecycle import ENDED, RunState
@@ -53,7 +53,7 @@ REPORT_POLICY = (
 )
 REPORT = "reports/report.html"
 PLOTLY = "plotly.min.js"
-LOGS = ("logs/eval_log.log", "worker.log")
+LOGS = ("logs/eval_log.log", "perf/benchmark.log", "worker.log")
 LOG_TAIL = 64 * 1024
 READY_WITHIN = 5.0
 STATIC_FOR = "public, max-age=86400"
@@ -290,7 +290,7 @@ def _route(request: web.Request) -> str:
 def _count_runs(store: Store) -> dict[str, int]:
     """Return how many runs are in each state, 0 included."""
     numbers = {str(state): 0 for state in RunState}
-    with transaction(store.engine) as session:
+    with reading(store.engine) as session:
         counted = session.execute(select(RunRow.state, func.count()).group_by(RunRow.state)).all()
         return numbers | {row[0]: row[1] for row in counted}
 

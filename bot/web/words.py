@@ -23,6 +23,8 @@ class Words:
     request: str
     progress: str
     scores: str
+    figures: str
+    stress_test: str
     failure: str
     log: str
     reproduce: str
@@ -57,6 +59,7 @@ class Words:
     direction: str
     directions: Mapping[str, str]
     samples_done: str
+    requests_done: str
     requested: str
     succeeded: str
     errored: str
@@ -147,6 +150,8 @@ EN = Words(
     request="Request",
     progress="Progress",
     scores="Scores",
+    figures="Figures per level",
+    stress_test="stress test",
     failure="Why it failed",
     log="Log",
     reproduce="Reproduce without the bot",
@@ -184,6 +189,7 @@ EN = Words(
         "none": "says nothing about quality",
     },
     samples_done="samples",
+    requests_done="requests",
     requested="Requested",
     succeeded="Scored",
     errored="Errors",
@@ -254,6 +260,8 @@ ZH = Words(
     request="请求",
     progress="进度",
     scores="得分",
+    figures="各档结果",
+    stress_test="压力测试",
     failure="失败原因",
     log="日志",
     reproduce="不用机器人也能复现",
@@ -290,6 +298,7 @@ ZH = Words(
         "higher_is_better": "越高越好", "lower_is_better": "越低越好", "none": "不代表好坏",
     },
     samples_done="条样本",
+    requests_done="个请求",
     requested="计划",
     succeeded="已评分",
     errored="出错",

@@ -8,14 +8,12 @@ from handlers.context import Context
 from handlers.message import Message
 from handlers.plan import split_by_benchmark, surprise, total, with_limit
 from handlers.policy import generation_settings, invalid, resolve_datasets, resolve_model
+from handlers.refusals import left_out, refusal
 from handlers.registry import Args, Intent, Words
 from handlers.reply import Reply
 from handlers.submit import Choice, ask, submit
 from jobs.config import ModelEntry
 from jobs.models import DatasetTarget, EvalSpec, ModelTarget
-
-HARMLESS = "refused.managed"
-"""Parameters that Scopebot sees to itself: leaving them out changes no score."""
 
 
 class EvalArgs(Args):
@@ -39,10 +37,9 @@ class EvalArgs(Args):
 async def handle(args: EvalArgs, context: Context) -> Reply:
     """Plan the runs; submit them, or ask about the one thing that is not sure."""
     texts, config = context.texts, context.services.config
-    serious = [refused for refused in context.parsed.refused if refused.reason != HARMLESS]
-    if serious:  # running something else than what was asked for would be worse than not running
-        lines = [texts(refused.reason, name=refused.name) for refused in serious]
-        return Reply(Message(text=" ".join(dict.fromkeys(lines))), refused=True)
+    refused = refusal(context)
+    if refused is not None:
+        return refused
     names = args.models or ((args.model,) if args.model else ())
     if not names and config.defaults.model is not None:
         names = (config.defaults.model,)
@@ -146,9 +143,9 @@ def _limit(said: float | None) -> float | None:
 def _notes(args: EvalArgs, context: Context) -> list[str]:
     texts = context.texts
     notes = []
-    harmless = [refused.name for refused in context.parsed.refused if refused.reason == HARMLESS]
+    harmless = left_out(context)
     if harmless:
-        notes.append(texts("eval.ignored", names=", ".join(f"--{name.replace('_', '-')}" for name in harmless)))
+        notes.append(texts("eval.ignored", names=", ".join(harmless)))
     if not args.model and not args.models and context.services.config.defaults.model is not None:
         notes.append(texts("eval.default_model", model=context.services.config.defaults.model))
     return notes

@@ -8,7 +8,7 @@ from handlers.registry import Args, Intent, Words, intents
 from handlers.reply import Reply
 from handlers.texts import Texts
 
-ORDER = ("eval", "benchmarks", "status", "results", "logs", "help")
+ORDER = ("eval", "perf", "benchmarks", "status", "results", "logs", "cancel", "resume", "rerun", "help")
 """How help lists the intents: by what a newcomer needs first."""
 
 

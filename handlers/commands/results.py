@@ -15,7 +15,7 @@ from handlers.registry import Args, Intent, Words
 from handlers.reply import Reply
 from handlers.texts import Texts
 from jobs.lifecycle import ENDED, RunState
-from jobs.models import Run
+from jobs.models import PerfSpec, Run
 
 LATEST = 10
 """Runs shown where no number was said."""
@@ -58,6 +58,11 @@ def _table(runs: Sequence[Run], texts: Texts, only: set[str]) -> Table:
     """Return one row per run and benchmark, newest first."""
     rows = []
     for run in runs:
+        if isinstance(run.spec, PerfSpec) and run.result is not None and run.result.perf and not only:
+            best = max(run.result.perf, key=lambda level: level.rps)
+            ended = f"{run.ended_at:%Y-%m-%d %H:%M}" if run.ended_at is not None else ""
+            score = texts("perf.progress.rate", rate=best.rps)
+            rows.append((run.name, run.spec.model.name, texts("perf.name"), score, "", f"{best.requests:,}", ended))
         for benchmark in run.result.benchmarks if run.result is not None else ():
             metric = benchmark.headline
             if metric is None or (only and benchmark.name not in only):

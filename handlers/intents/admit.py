@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import JsonValue, ValidationError
 
-from handlers.intents.flags import EVAL_TYPES, NEVER, NEVER_INSIDE
+from handlers.intents.flags import EVAL_TYPES, NEVER, NEVER_INSIDE, TABLES
 from handlers.intents.parsed import Parsed, Refused
 from handlers.intents.secrets import find_secrets, redact
 from handlers.registry import Intent
@@ -17,17 +18,22 @@ if TYPE_CHECKING:
     from handlers.registry import Args
 
 _DEEPEST = 8
+_FILE = re.compile(
+    r"(?:~|\.{0,2}/|[A-Za-z]:\\|file:)\S*|\S+\.(?:txt|jsonl?|md|csv|tsv|ya?ml|toml|log|env|pem|key)", re.ASCII
+)
+"""A prompt that is nothing but a file's name: whoever wrote it means what is in the file."""
 
 
 class Unsafe(ValueError):
     """A value that may not come from chat; its argument is the reason's key."""
 
 
-def refusal(name: str, known: Iterable[str]) -> str | None:
-    """Return why a parameter is refused by its name alone, None if `known` (the intent's fields) has it."""
-    if name in NEVER:
-        return NEVER[name]
-    return None if name in known else "refused.not_yet"
+def refusal(name: str, intent: Intent) -> str | None:
+    """Return why a parameter is refused by its name alone, None if the intent has a field for it."""
+    never = TABLES[intent.name][1] if intent.name in TABLES else NEVER
+    if name in never:
+        return never[name]
+    return None if name in intent.args.model_fields else "refused.not_yet"
 
 
 def refused(name: str, reason: str) -> Refused:
@@ -91,6 +97,8 @@ def _check_text(name: str, value: str) -> None:
         raise Unsafe("refused.api_key")
     if value.startswith(("-", "@")) or "\0" in value:
         raise Unsafe("refused.value")
+    if name == "prompt" and _FILE.fullmatch(value.strip()):
+        raise Unsafe("refused.path")
     if name == "eval_type" and value not in EVAL_TYPES:
         raise Unsafe("refused.eval_type" if value == "custom" else "refused.value")
 

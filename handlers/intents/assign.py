@@ -8,7 +8,7 @@ from pydantic import BaseModel, JsonValue, ValidationError
 
 from handlers.intents.admit import refusal, refused
 from handlers.intents.command_line import pairs
-from handlers.intents.flags import FLAGS, NEVER
+from handlers.intents.flags import FLAGS, NEVER, TABLES
 from handlers.intents.lexicon import RUN_REF
 from handlers.intents.names import dataset_names
 from handlers.intents.numbers import to_number
@@ -16,7 +16,7 @@ from handlers.intents.parsed import Refused, Vocabulary
 from handlers.registry import Intent
 from jobs.models import GenerationSettings
 
-_TEXT = frozenset({"model", "models", "api_url", "api_key_name", "query", "name"})
+_TEXT = frozenset({"model", "models", "api_url", "url", "api_key_name", "query", "name", "prompt", "dataset"})
 
 
 def assign(
@@ -29,9 +29,10 @@ def assign(
     """Take one `key=value`: a field, a setting of the generation, or one of the data sets' arguments."""
     name, said = pair
     fields = intent.args.model_fields
+    flags, never = TABLES.get(intent.name, (FLAGS, NEVER))
     value: JsonValue
-    if name in NEVER:
-        out.append(refused(name, NEVER[name]))
+    if name in never:
+        out.append(refused(name, never[name]))
     elif said.startswith(("-", "@")):
         out.append(refused(name, "refused.value"))
     elif name == "datasets" and name in fields:
@@ -51,7 +52,7 @@ def assign(
     elif "dataset_args" in fields and name in {"few_shot_num", "subset_list", "subset"}:
         _assign_to_datasets(name, said, args, out)
     else:
-        known = refusal(name, fields) if name in FLAGS else "refused.unknown_flag"
+        known = refusal(name, intent) if name in flags else "refused.unknown_flag"
         out.append(refused(name, known or "refused.unknown_flag"))
 
 
@@ -81,7 +82,11 @@ def _typed(intent: Intent, name: str, said: str) -> JsonValue:
             candidates.append(read(said))
         except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
             continue
-    candidates += [said, [part.strip() for part in said.split(",") if part.strip()]]
+    parts = [part.strip() for part in said.split(",") if part.strip()]
+    numbers: list[JsonValue] = [number for part in parts if (number := to_number(part)) is not None]
+    if name not in _TEXT and len(numbers) == len(parts):
+        candidates.insert(0 if len(parts) > 1 else len(candidates), numbers)
+    candidates += [said, list[JsonValue](parts)]
     return _first_valid(intent.args, name, candidates)
 
 

@@ -115,6 +115,17 @@ def _unknown(left: str, names: dict[Kind, list[str]]) -> dict[Kind, list[str]]:
     }
 
 
+def objects(left: str, start: int) -> list[str]:
+    """Return unknown words that can be models: the object of a verb that ends at `start`, and what follows "on"."""
+    found: list[str] = []
+    if match := _OBJECT.match(left, start):
+        found += _unknown_items(left, match, given=False)
+    for match in _SLOT.finditer(left):
+        if (match["en"] or "").lower() in {"on", "against"}:
+            found += _unknown_items(left, match, given=bool(found))
+    return list(dict.fromkeys(found))
+
+
 def _kind(listed: str, default: Kind, named: dict[Kind, list[str]]) -> Kind | None:
     """Return what the unknown words of a list are, by its known ones, else by what is still missing."""
     for kind, sign in MARKS.items():

@@ -1,11 +1,11 @@
-"""The flags of `evalscope eval` 1.14.1 as data, and why some of them never come from chat."""
+"""The flags of `evalscope eval` and `perf` 1.14.1 as data, and why some of them never come from chat."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Literal
 
-Kind = Literal["str", "list", "int", "float", "json", "pairs", "switch"]
+Kind = Literal["str", "list", "int", "ints", "float", "floats", "json", "any_json", "pairs", "switch", "on_off"]
 
 FLAGS: Mapping[str, Kind] = {
     "model": "str",
@@ -51,6 +51,92 @@ FLAGS: Mapping[str, Kind] = {
 }
 """Flag (snake case) → how EvalScope's parser reads its value; `pairs` is JSON or key=value,key=value."""
 
+PERF_FLAGS: Mapping[str, Kind] = {
+    "model": "str",
+    "attn_implementation": "str",
+    "api": "str",
+    "tokenizer_path": "str",
+    "url": "str",
+    "port": "int",
+    "headers": "list",
+    "api_key": "str",
+    "connect_timeout": "int",
+    "read_timeout": "int",
+    "total_timeout": "int",
+    "no_test_connection": "switch",
+    "scenario": "str",
+    "number": "ints",
+    "parallel": "ints",
+    "rate": "floats",
+    "warmup_num": "float",
+    "enable_pd_metrics": "switch",
+    "open_loop": "switch",
+    "sleep_interval": "int",
+    "duration": "float",
+    "sla_auto_tune": "switch",
+    "sla_variable": "str",
+    "sla_params": "any_json",
+    "sla_num_runs": "int",
+    "sla_upper_bound": "int",
+    "sla_lower_bound": "int",
+    "sla_fixed_parallel": "int",
+    "sla_number_multiplier": "float",
+    "db_commit_interval": "int",
+    "queue_size_multiplier": "int",
+    "in_flight_task_multiplier": "int",
+    "num_workers": "int",
+    "log_every_n_query": "int",
+    "debug": "switch",
+    "visualizer": "str",
+    "wandb_api_key": "str",
+    "swanlab_api_key": "str",
+    "swanlab_host": "str",
+    "name": "str",
+    "alias": "str",
+    "enable_progress_tracker": "switch",
+    "max_prompt_length": "int",
+    "min_prompt_length": "int",
+    "prefix_length": "int",
+    "prefix_count": "int",
+    "prompt": "str",
+    "query_template": "str",
+    "apply_chat_template": "on_off",
+    "image_width": "int",
+    "image_height": "int",
+    "image_format": "str",
+    "image_num": "int",
+    "image_patch_size": "int",
+    "outputs_dir": "str",
+    "no_timestamp": "switch",
+    "dataset": "str",
+    "dataset_path": "str",
+    "data_source": "str",
+    "dataset_offset": "int",
+    "dataset_args": "json",
+    "frequency_penalty": "float",
+    "repetition_penalty": "float",
+    "logprobs": "switch",
+    "max_tokens": "ints",
+    "min_tokens": "int",
+    "n_choices": "int",
+    "seed": "int",
+    "stop": "list",
+    "stop_token_ids": "list",
+    "stream": "on_off",
+    "temperature": "float",
+    "top_p": "float",
+    "top_k": "int",
+    "extra_args": "json",
+    "tokenize_prompt": "switch",
+    "multi_turn": "switch",
+    "min_turns": "int",
+    "max_turns": "int",
+    "multi_turn_args": "str",
+}
+"""The same for `evalscope perf`; `on_off` has a `--no-…` form."""
+SHORT: Mapping[str, str] = {"n": "number"}
+"""`evalscope perf`'s one-letter flags."""
+
 NEVER: Mapping[str, str] = {
     "api_key": "refused.api_key",
     "model_args": "refused.model_args",
@@ -72,6 +158,32 @@ NEVER: Mapping[str, str] = {
 }
 """Parameters that never come from chat → the text that says why."""
 
+PERF_NEVER: Mapping[str, str] = {
+    "api_key": "refused.api_key",
+    "wandb_api_key": "refused.api_key",
+    "swanlab_api_key": "refused.api_key",
+    "headers": "refused.headers",
+    "query_template": "refused.path",
+    "dataset_path": "refused.path",
+    "outputs_dir": "refused.managed",
+    "no_timestamp": "refused.managed",
+    "name": "refused.managed",
+    "alias": "refused.managed",
+    "debug": "refused.managed",
+    "enable_progress_tracker": "refused.managed",
+    "no_test_connection": "refused.managed",
+    "db_commit_interval": "refused.managed",
+    "queue_size_multiplier": "refused.managed",
+    "in_flight_task_multiplier": "refused.managed",
+    "num_workers": "refused.managed",
+    "visualizer": "refused.headers",
+    "swanlab_host": "refused.headers",
+    "port": "refused.perf_local",
+    "attn_implementation": "refused.perf_local",
+    "scenario": "refused.agent_config",
+}
+"""The same for a stress test."""
+
 NEVER_INSIDE: Mapping[str, str] = {
     "api_key": "refused.api_key",
     "headers": "refused.headers",
@@ -83,6 +195,8 @@ NEVER_INSIDE: Mapping[str, str] = {
     "dataset_revision": "refused.path",
     "hf_dataset_revision": "refused.path",
     "query_template": "refused.path",
+    "prefix_file": "refused.path",
+    "chat_template": "refused.path",
     "sandbox_config": "refused.sandbox",
     "force_redownload": "refused.managed",
 }
@@ -93,3 +207,9 @@ EVAL_TYPES = frozenset({
     "mock_llm", "text2image", "text2speech", "image_editing",
 })  # fmt: skip
 """EvalScope's evaluation types but `custom`, which is code on the worker."""
+
+TABLES: Mapping[str, tuple[Mapping[str, Kind], Mapping[str, str]]] = {
+    "eval": (FLAGS, NEVER),
+    "perf": (PERF_FLAGS, PERF_NEVER),
+}
+"""Intent → the flags of its `evalscope` command, and those that never come from chat."""

@@ -14,6 +14,7 @@ from handlers.intents.lexicon import FLAGS, RUN_REF, RUN_WORDS, STOP, TAGS
 from handlers.intents.names import Kind, Mention, mask, mentions, wanted
 from handlers.intents.numbers import NUMBER, to_int
 from handlers.intents.parsed import Parsed, Vocabulary
+from handlers.intents.perf_request import read_perf
 from handlers.intents.phrases import (
     CASUAL,
     DENIED,
@@ -29,6 +30,13 @@ from handlers.intents.secrets import REDACTED, find_secrets, redact
 from handlers.registry import Intent, intents
 
 _MOST_REQUESTS = 10
+_ASKS_HOW_IT_GOES = re.compile(
+    r"\bhow(?:'s|\s+is|\s+are|\s+far)\b|\b(?:done|finished|going)\b|怎么样了|好了吗|完了吗|进展", FLAGS
+)
+HOW = frozenset({"how do i", "怎么用", "如何使用"})
+ABOUT_RUNS = frozenset({"status", "results", "logs", "cancel", "resume", "rerun"})
+"""Intents whose object is a run."""
+_ALL = re.compile(r"\b(?:all|everything|every run)\b|全部|所有|全都", FLAGS)
 _BREAK = re.compile(
     r"[;\n]+|[.?!](?=\s)|[。？！]|,?\s*\b(?:and\s+)?(?:then|afterwards|after\s+that)\b|"
     r",?\s*(?:然后|接着|之后再?|随后|最后)",
@@ -141,11 +149,16 @@ def _intent_of(masked: str, named: list[Phrase], found: list[Mention]) -> str | 
     """Decide from what is said about runs, then from the intents' words, then from names alone."""
     kinds = {mention.kind for mention in found}
     run = _run_of(masked)
-    others = [phrase for phrase in named if phrase.intent in {"status", "results", "logs"}]
+    others = [phrase for phrase in named if phrase.intent in ABOUT_RUNS]
     if run and others:
         return others[0].intent
     if run and not named:
         return "status" if _LOOKING.fullmatch(RUN_WORDS.sub(" ", RUN_REF.sub(" ", masked)) + " ") else None
+    loads = [phrase for phrase in named if not phrase.weak and phrase.intent != "eval"][:1]
+    if loads and loads[0].intent == "perf" and not found and _ASKS_HOW_IT_GOES.search(masked):
+        return "status"
+    if loads and loads[0].intent == "perf" and not run and not DENIED.search(masked) and named[0].said not in HOW:
+        return "perf"
     if _COMPARE.search(masked) and not any(phrase.intent == "eval" for phrase in named):
         return "eval" if kinds == {"model", "dataset"} and _COUNT.search(masked) else None
     if kinds == {"model", "dataset"} and named and all(phrase.weak and phrase.said not in DESCRIBE for phrase in named):
@@ -167,6 +180,10 @@ def _only_describes(named: list[Phrase], kinds: set[Kind]) -> bool:
 def _read(intent: Intent, text: str, vocabulary: Vocabulary, found: list[Mention]) -> Parsed:
     if intent.name == "eval":
         return settle(intent, *read_eval(intent, text, vocabulary))
+    if intent.name == "perf":
+        return settle(intent, *read_perf(intent, text, vocabulary))
+    if intent.name == "rerun":
+        return _read_rerun(intent, text, vocabulary)
     return settle(intent, _READERS.get(intent.name, _read_run)(text, found))
 
 
@@ -174,6 +191,23 @@ def _read_run(text: str, found: list[Mention]) -> dict[str, JsonValue]:
     """status, logs: a run."""
     run = _run_of(mask(text, found))
     return {"run": run} if run else {}
+
+
+def _read_cancel(text: str, found: list[Mention]) -> dict[str, JsonValue]:
+    """cancel: a run, or all of them."""
+    return _read_run(text, found) or ({"run": "all"} if _ALL.search(text) else {})
+
+
+def _read_rerun(intent: Intent, text: str, vocabulary: Vocabulary) -> Parsed:
+    """rerun: a run, and what is to be different, said as in an evaluation."""
+    run = _run_of(text)
+    rest = RUN_WORDS.sub(" ", RUN_REF.sub(" ", text))
+    for phrase in sorted((*intent.words.en, *intent.words.zh), key=len, reverse=True):
+        rest = re.sub(re.escape(phrase), " ", rest, flags=FLAGS)
+    args, out = read_eval(intent, squeeze(rest), vocabulary)
+    if run:
+        args["run"] = run
+    return settle(intent, args, out)
 
 
 def _read_results(text: str, found: list[Mention]) -> dict[str, JsonValue]:
@@ -225,6 +259,7 @@ def _read_help(text: str, found: list[Mention]) -> dict[str, JsonValue]:
 
 
 _READERS: dict[str, Callable[[str, list[Mention]], dict[str, JsonValue]]] = {
+    "cancel": _read_cancel,
     "results": _read_results,
     "benchmarks": _read_benchmarks,
     "help": _read_help,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from pydantic import JsonValue
+from pydantic import Field, JsonValue
 
 from jobs.catalog import Catalog
 from jobs.models import Frozen
@@ -22,7 +22,7 @@ class Parsed(Frozen):
     """One request as it was said. The fields are `scopebot parse`'s output, in its order."""
 
     intent: str
-    args: dict[str, JsonValue] = {}
+    args: dict[str, JsonValue] = Field(default_factory=dict)
     missing: tuple[str, ...] = ()
     refused: tuple[Refused, ...] = ()
     question: str | None = None

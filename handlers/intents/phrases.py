@@ -106,7 +106,7 @@ def phrases(masked: str) -> list[Phrase]:
     return [
         phrase
         for place, phrase in enumerate(found)
-        if phrase.intent != "eval" or _is_verb(masked, phrase, found[place + 1 : place + 2])
+        if phrase.intent not in {"eval", "perf"} or _is_verb(masked, phrase, found[place + 1 : place + 2])
     ]
 
 
@@ -114,7 +114,8 @@ def _is_verb(masked: str, phrase: Phrase, following: list[Phrase]) -> bool:
     before = masked[max(0, phrase.start - 24) : phrase.start]
     if _NEGATED.search(before):
         return False
-    if following and following[0].intent != "eval" and masked[phrase.end : following[0].start].strip() in {"", "的"}:
+    noun = following and following[0].intent not in {"eval", "perf", "help"}
+    if noun and masked[phrase.end : following[0].start].strip() in {"", "的"}:
         return False  # "test results", 评测结果
     if phrase.said in CASUAL and phrase.said.isascii() and _NOUN.search(before):
         return False
@@ -145,6 +146,8 @@ def asks_for_training(masked: str, found: list[Phrase], *, has_dataset: bool) ->
         return False
     verbs = [phrase for phrase in found if phrase.intent == "eval"]
     if not verbs:
+        if any(phrase.intent == "perf" for phrase in found):  # "train it and stress test it", not "my serving stack"
+            return not plain[: match.start()].strip()
         return all(phrase.weak for phrase in found)
     if match.start() < verbs[0].start:
         return True

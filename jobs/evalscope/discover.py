@@ -56,9 +56,7 @@ def _metric_name(metric: Any) -> str:
 def _overview(readme: str, description: str) -> str:
     """Return the first paragraph under the overview's heading."""
     for text in (readme, description):
-        found = re.search(
-            r"^##\s*(?:Overview|概述)\s*\n+(.+?)(?:\n\s*\n|\n#|$)", text, re.MULTILINE | re.DOTALL
-        )
+        found = re.search(r"^##\s*(?:Overview|概述)\s*\n+(.+?)(?:\n\s*\n|\n#|$)", text, re.MULTILINE | re.DOTALL)
         if found:
             return " ".join(found[1].split())
     return ""

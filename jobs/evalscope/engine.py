@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 from jobs.config import Config
-from jobs.models import BenchmarkResult, EvalSpec, Progress, Reproduce
+from jobs.models import BenchmarkResult, EvalSpec, PerfLevel, PerfSpec, Progress, Reproduce
+
+Kind_contra = TypeVar("Kind_contra", bound=EvalSpec | PerfSpec, contravariant=True)
 
 
 @dataclass(frozen=True)
@@ -23,19 +25,33 @@ class Workplace:
     """Takes the newest progress; called from one thread, at most a few times a second."""
 
 
-class Engine(Protocol):
+class Collected(NamedTuple):
+    """What a run gave: scores, or the levels of a stress test."""
+
+    benchmarks: tuple[BenchmarkResult, ...] = ()
+    perf: tuple[PerfLevel, ...] = ()
+
+
+class Engine(Protocol[Kind_contra]):
     """One kind of evaluation."""
 
-    def check(self, spec: EvalSpec, place: Workplace) -> None:
+    def check(self, spec: Kind_contra, place: Workplace) -> None:
         """Raise a `RunError` or `SetupError` in seconds for what would fail later."""
 
-    def run(self, spec: EvalSpec, place: Workplace) -> None:
+    def run(self, spec: Kind_contra, place: Workplace) -> None:
         """Evaluate; raise a `RunError` where there can be no score."""
 
-    def collect(self, place: Workplace) -> tuple[BenchmarkResult, ...]:
-        """Return every score of the run that just ended."""
+    def collect(self, place: Workplace) -> Collected:
+        """Return every score or figure of the run that just ended."""
 
-    def reproduce(self, spec: EvalSpec, place: Workplace) -> Reproduce:
+    @property
+    def done(self) -> int:
+        """Samples or requests finished so far, those of earlier attempts among them."""
+
+    def collect_partial(self) -> Collected:
+        """Return what there is in the middle of a run, for one that is cancelled; asked from a signal's handler."""
+
+    def reproduce(self, spec: Kind_contra, place: Workplace) -> Reproduce:
         """Return how to get the same scores without Scopebot."""
 
     def write_report(self, place: Workplace) -> bool:

@@ -11,13 +11,22 @@ from jobs.catalog import Catalog
 from jobs.config import Config
 from jobs.errors import NothingScored, ScopebotError
 from jobs.evalscope import fixes, preflight
-from jobs.evalscope.engine import Workplace
+from jobs.evalscope.engine import Collected, Workplace
 from jobs.evalscope.failures import classify
 from jobs.evalscope.intervals import interval
 from jobs.evalscope.observer import Observer, Tally
 from jobs.evalscope.reproduce import reproduce_line
 from jobs.evalscope.samples import SampleLog
-from jobs.models import BenchmarkResult, EvalSpec, MetricResult, ModelTarget, Reproduce, SubsetScore, Tokens
+from jobs.models import (
+    BenchmarkResult,
+    EvalSpec,
+    MetricResult,
+    ModelTarget,
+    Reproduce,
+    RunningScore,
+    SubsetScore,
+    Tokens,
+)
 
 TRANSPORT = {"timeout": 120, "retries": 3, "retry_interval": 3}
 """How requests are tried: EvalScope's defaults let a dead endpoint cost minutes and a hanging one hours. These do
@@ -61,7 +70,6 @@ class EvalEngine:
             observer.enter("checking")
             self.check(spec, place)
             observer.enter("loading")
-            fixes.cut_torn_lines(place.folder)
             key = preflight.read_key(spec.model, place.config)
             if key is not None:
                 fixes.hide_in_logs(key)
@@ -81,7 +89,7 @@ class EvalEngine:
         ):
             raise NothingScored if cause is None else _told(cause, spec, place)
 
-    def collect(self, place: Workplace) -> tuple[BenchmarkResult, ...]:
+    def collect(self, place: Workplace) -> Collected:
         """See `Engine.collect`."""
         assert self._observer is not None
         fingerprints = read_fingerprints(place)
@@ -92,7 +100,21 @@ class EvalEngine:
             tally = self._observer.tallies.get(self._names[benchmark])
             result = _benchmark_result(self._names[benchmark], benchmark, report, tally)
             results.append(result.model_copy(update={"fingerprint": fingerprints.get(benchmark, "")}))
-        return tuple(results)
+        return Collected(benchmarks=tuple(results))
+
+    @property
+    def done(self) -> int:
+        """Samples finished so far, those of earlier attempts among them."""
+        return 0 if self._observer is None else self._observer.done
+
+    def collect_partial(self) -> Collected:
+        """Return the headline scores of the samples finished so far, for a run that is cancelled."""
+        if self._observer is None:
+            return Collected()
+        progress = self._observer.progress()
+        benchmarks = {name: benchmark for benchmark, name in self._names.items()}
+        results = tuple(_partial_result(score, benchmarks[score.benchmark]) for score in progress.scores)
+        return Collected(benchmarks=results)
 
     def reproduce(self, spec: EvalSpec, place: Workplace) -> Reproduce:
         """See `Engine.reproduce`."""
@@ -175,6 +197,28 @@ def _benchmark_result(name: str, benchmark: str, report: Any, tally: Tally | Non
         errored=summary.errored,
         tokens=tally.tokens if tally else Tokens(),
         latency_mean=sum(latencies) / len(latencies) if latencies else None,
+    )
+
+
+def _partial_result(score: RunningScore, benchmark: str) -> BenchmarkResult:
+    metric = MetricResult(
+        name=score.metric,
+        aggregation="mean",
+        primary=True,
+        direction="none",
+        unit=score.unit,
+        scale=score.scale,
+        score=score.score,
+        num=score.num,
+        interval=score.interval,
+    )
+    return BenchmarkResult(
+        name=score.benchmark,
+        benchmark=benchmark,
+        metrics=(metric,),
+        requested=score.num,
+        succeeded=score.num,
+        errored=0,
     )
 
 

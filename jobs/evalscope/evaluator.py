@@ -50,9 +50,7 @@ def observed_evaluator(observer: Observer, names: Mapping[str, str]) -> type[Def
 
         def _persist_result(self, item: Any, task_state: Any, sample_score: Any) -> None:
             super()._persist_result(item, task_state, sample_score)
-            observer.finished(
-                _sample(names[self.benchmark_name], item, task_state, sample_score), sample_score
-            )
+            observer.finished(_sample(names[self.benchmark_name], item, task_state, sample_score), sample_score)
 
     return ObservedEvaluator
 
@@ -71,9 +69,7 @@ def refuse_silent_zeros(sample_score: Any) -> None:
         raise MetricDataMissing(json.dumps(errors, ensure_ascii=False))
 
 
-def running_score(
-    benchmark: Any, name: str, scores_by_subset: Mapping[str, Sequence[Any]]
-) -> RunningScore | None:
+def running_score(benchmark: Any, name: str, scores_by_subset: Mapping[str, Sequence[Any]]) -> RunningScore | None:
     """Aggregate the scores so far as EvalScope will; None where it cannot be done before the end."""
     totals: list[tuple[float, int]] = []
     values: list[float] = []
@@ -83,9 +79,7 @@ def running_score(
             continue
         try:
             aggregated = benchmark.aggregate_subset(subset, sample_scores=list(scores))
-        except (
-            Exception
-        ):  # an aggregation of whole cohorts (bayes_at_n, official ones) has nothing to say yet
+        except Exception:  # an aggregation of whole cohorts (bayes_at_n, official ones) has nothing to say yet
             return None
         chosen = _headline(benchmark, aggregated)
         if chosen is None:

@@ -63,18 +63,6 @@ def _punkt_loads() -> bool:
     return True
 
 
-def cut_torn_lines(folder: Path) -> None:
-    """Cut the incomplete last line that a killed attempt left in EvalScope's caches.
-
-    EvalScope appends the next sample to that line, and neither can be read at the following resume.
-    """
-    for path in [*folder.glob("predictions/**/*.jsonl"), *folder.glob("reviews/**/*.jsonl")]:
-        with path.open("rb+") as file:
-            data = file.read()
-            if data and not data.endswith(b"\n"):
-                file.truncate(data.rfind(b"\n") + 1)
-
-
 def hide_in_logs(secret: str) -> None:
     """Keep a key out of EvalScope's log, also where an endpoint quotes it in an error."""
 
@@ -94,6 +82,15 @@ def postpone_html_report() -> Callable[[str], str]:
 
     write: Callable[[str], str] = evalscope.report.gen_html_report_file
     evalscope.report.gen_html_report_file = lambda *_args, **_kwargs: ""
+    return write
+
+
+def postpone_perf_report() -> Callable[..., str]:
+    """Keep `run_perf_benchmark` from writing the HTML report, which takes seconds; return what writes it later."""
+    import evalscope.perf.main
+
+    write: Callable[..., str] = evalscope.perf.main.gen_perf_html_report
+    evalscope.perf.main.gen_perf_html_report = lambda *_args, **_kwargs: ""
     return write
 
 

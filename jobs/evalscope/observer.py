@@ -53,7 +53,7 @@ class Observer:
         self._attempt = attempt
         self._tell = tell
         self._samples = samples
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal's handler may ask while its own thread holds it
         self._stop = threading.Event()
         self._phase: Phase = "starting"
         self._benchmark = ""
@@ -83,9 +83,7 @@ class Observer:
         with self._lock:
             self._phase = phase
 
-    def loaded(
-        self, dataset: str, total: int, cached: Mapping[str, Sequence[Any]], aggregate: Aggregate
-    ) -> None:
+    def loaded(self, dataset: str, total: int, cached: Mapping[str, Sequence[Any]], aggregate: Aggregate) -> None:
         """Take a benchmark's exact total, and the scores that came from the cache."""
         with self._lock:
             self._phase, self._benchmark = "evaluating", dataset
@@ -121,6 +119,11 @@ class Observer:
             self.last_error = error
 
     @property
+    def done(self) -> int:
+        """Samples finished so far, those from the cache among them."""
+        return self._done
+
+    @property
     def hopeless(self) -> bool:
         """Tell whether so many samples failed in a row that the rest would fail too; it stays so."""
         return self._gave_up
@@ -128,10 +131,7 @@ class Observer:
     def progress(self) -> Progress:
         """Return how far the run is, with fresh running scores."""
         with self._lock:
-            pending = [
-                (tally, {name: list(s) for name, s in tally.scores.items()})
-                for tally in self.tallies.values()
-            ]
+            pending = [(tally, {name: list(s) for name, s in tally.scores.items()}) for tally in self.tallies.values()]
         for tally, scores in pending:
             if self._benchmark == tally.dataset or tally.running is None:
                 tally.running = tally.aggregate(scores) or tally.running

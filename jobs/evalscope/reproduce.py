@@ -32,14 +32,8 @@ def reproduce_line(task: dict[str, Any], spec: EvalSpec, config: Config) -> Repr
     line = shlex.join(words) + " --ignore-errors"
     entry = config.keys.get(spec.model.key or "")
     if entry is not None:
-        line += (
-            f' --api-key "${entry.env}"'
-            if entry.env
-            else f' --api-key "$(cat {shlex.quote(str(entry.file))})"'
-        )
-    return Reproduce(
-        command=line, env={n: os.environ[n] for n in ENVIRONMENT if n in os.environ}, versions=versions()
-    )
+        line += f' --api-key "${entry.env}"' if entry.env else f' --api-key "$(cat {shlex.quote(str(entry.file))})"'
+    return Reproduce(command=line, env={n: os.environ[n] for n in ENVIRONMENT if n in os.environ}, versions=versions())
 
 
 def versions() -> dict[str, str]:

@@ -43,7 +43,12 @@ class Sample(NamedTuple):
 
 def content_hash(question: str, target: str) -> str:
     """Return the identity of a question with its answer, across runs, models and sample ids."""
-    return hashlib.sha256(f"{question}\x00{target}".encode()).hexdigest()
+    return hashlib.sha256(f"{question}\x00{target}".encode(errors="replace")).hexdigest()
+
+
+def _whole(text: str) -> str:
+    """Return the text without halves of surrogate pairs: a model that is cut off may end in one."""
+    return text.encode(errors="replace").decode()
 
 
 class SampleLog:
@@ -60,12 +65,21 @@ class SampleLog:
         self._connection.execute(
             "INSERT OR REPLACE INTO samples VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
-                sample.dataset, sample.subset, sample.sample_id, sample.group_id,
-                content_hash(sample.question, sample.target), sample.question, sample.target, sample.answer,
-                sample.extracted, json.dumps(sample.scores, ensure_ascii=False), sample.prompt_tokens,
-                sample.completion_tokens, sample.latency,
+                sample.dataset,
+                sample.subset,
+                sample.sample_id,
+                sample.group_id,
+                content_hash(sample.question, sample.target),
+                _whole(sample.question),
+                _whole(sample.target),
+                _whole(sample.answer),
+                None if sample.extracted is None else _whole(sample.extracted),
+                json.dumps(sample.scores, ensure_ascii=False),
+                sample.prompt_tokens,
+                sample.completion_tokens,
+                sample.latency,
             ),
-        )  # fmt: skip
+        )
 
     def close(self) -> None:
         """Close the file."""

@@ -85,3 +85,8 @@ SAMPLE_DATASETS: dict[str, SampleDataset] = {
         },
     ),
 }
+
+PROMPTS = "prompts"
+"""The name of the prompts that a stress test sends where none are named: forty of this project's own writing."""
+PROMPTS_FILE = SAMPLE_ROOT / "prompts" / "prompts.txt"
+"""One prompt a line, English and Chinese."""

@@ -101,7 +101,7 @@ def evaluate(store: Store, client: "sync_redis.Redis", settings: Settings) -> Ru
     model = ModelTarget(name="mock", model="mock_llm", eval_type="mock_llm")
     run = add_run(store, model, text="try the sample")
     wait_for(lambda: living_workers(client))
-    run = store.move(run.id, RunState.QUEUED, attempt=1)
+    run = store.move(run.id, RunState.QUEUED, attempt=1, worker=living_workers(client)[0]["name"])
     enqueue(client, run, key=settings.effective_job_key, timeout=600)
     ledger = Ledger(store.engine)
 

@@ -232,7 +232,6 @@ def test_somebody_elses_service_on_a_remembered_port_is_not_taken_for_ours(folde
         assert living_server(folder) is None
 
 
-@pytest.mark.xfail(strict=True, reason="finding: until server.json is written, nobody knows of a server that runs")
 def test_a_starter_that_is_killed_while_it_starts_leads_to_no_second_server(folder: Path) -> None:
     script = (
         "import os, signal, sys, pathlib, jobs.embedded as embedded\n"
@@ -250,7 +249,6 @@ def test_a_starter_that_is_killed_while_it_starts_leads_to_no_second_server(fold
         assert len(servers(folder)) == 1
 
 
-@pytest.mark.xfail(strict=True, reason="finding: a server that is slow to answer counts as gone, a second one starts")
 def test_a_server_that_does_not_answer_for_a_while_leads_to_no_second_server(folder: Path) -> None:
     with EmbeddedServer(folder):
         pid = state_of(folder).pid

@@ -17,7 +17,7 @@ from sqlalchemy.exc import IntegrityError
 import bot.outbox
 import handlers.questions
 import jobs.ledger
-from jobs.db import HEAD, MIGRATIONS, Base, current_revision, migrate, open_engine
+from jobs.db import HEAD, MIGRATIONS, Base, current_revision, migrate, open_engine, reading
 
 ROOT = Path(__file__).resolve().parents[2]
 OWNERS = (bot.outbox, handlers.questions, jobs.ledger)
@@ -54,7 +54,7 @@ def test_an_empty_database_has_no_revision_and_a_migrated_one_has_head(empty_eng
 
 def test_migrating_again_changes_nothing(engine: Engine) -> None:
     with engine.begin() as connection:
-        connection.execute(text("INSERT INTO stream_positions VALUES ('events', '5-0')"))
+        connection.execute(text("UPDATE stream_positions SET position = '5-0'"))
     migrate(engine)
     with engine.connect() as connection:
         assert connection.execute(text("SELECT position FROM stream_positions")).scalars().all() == ["5-0"]
@@ -99,9 +99,9 @@ def test_a_reader_on_sqlite_does_not_wait_for_a_writer(tmp_path: Path) -> None:
     try:
         migrate(engine)
         with engine.begin() as writer:
-            writer.execute(text("INSERT INTO stream_positions VALUES ('events', '5-0')"))
-            with engine.connect() as reader:
-                assert reader.execute(text("SELECT count(*) FROM stream_positions")).scalar() == 0
+            writer.execute(text("UPDATE stream_positions SET position = '5-0'"))
+            with reading(engine) as reader:
+                assert reader.execute(text("SELECT position FROM stream_positions")).scalar() == "0-0"
     finally:
         engine.dispose()
 

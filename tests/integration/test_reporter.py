@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Engine, text
+from support.peers import FakePeers
+from support.services import FakeServices
 
 import bot.edits
 import bot.reporter
@@ -26,8 +28,6 @@ from handlers.reply import Reply
 from jobs.lifecycle import RunState
 from jobs.models import EvalSpec, Failure, Progress
 from jobs.store import Store
-from support.peers import FakePeers
-from support.services import FakeServices
 
 PLACE = Place(platform="p", channel="c", thread="t")
 

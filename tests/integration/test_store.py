@@ -85,7 +85,6 @@ def test_the_same_message_twice_makes_one_group_and_gives_it_as_it_is_now(store:
     assert len(store.runs()) == 1
 
 
-@pytest.mark.xfail(strict=True, reason="finding: the second of two at once gets IntegrityError")
 def test_the_same_message_handled_by_two_processes_at_once_makes_one_group(store: Store, add: Any) -> None:
     both_looked = threading.Barrier(2, timeout=1)
 
@@ -174,12 +173,8 @@ def test_the_beginning_is_the_first_attempts_and_the_end_is_noted_once(
 
 
 def test_two_moves_at_once_cannot_both_leave_the_same_state(
-    request: pytest.FixtureRequest, store: Store, add_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+    store: Store, add_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if store.engine.dialect.name == "sqlite":
-        request.applymarker(
-            pytest.mark.xfail(strict=True, reason="finding: SQLite's transactions begin only at the first write")
-        )
     run = add_run(store)
     store.move(run.id, RunState.QUEUED, attempt=1)
     store.move(run.id, RunState.RUNNING)

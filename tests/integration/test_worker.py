@@ -133,7 +133,9 @@ def test_the_kept_result_is_the_announced_one_and_was_there_first(ended: Ended, 
 def test_the_kept_result_is_there_whenever_a_reader_sees_the_announcement(
     office: Office, mock_spec: Callable[..., EvalSpec]
 ) -> None:
-    run = office.store.move(office.add_run(office.store, mock_spec(limit=1)).id, RunState.QUEUED, attempt=1)
+    run = office.store.move(
+        office.add_run(office.store, mock_spec(limit=1)).id, RunState.QUEUED, attempt=1, worker=office.worker
+    )
     job_id = enqueue(office.redis, run, key=office.settings.effective_job_key, timeout=60)
     position, seen = office.ledger.position(), ""
     while seen not in {"succeeded", "failed"}:  # a reader that does nothing between
@@ -201,7 +203,7 @@ def test_a_job_is_named_after_run_and_attempt(ended: Ended, office: Office) -> N
 def test_a_second_enqueue_of_an_attempt_that_has_run_does_nothing(ended: Ended, office: Office) -> None:
     before = office.redis.xlen(EVENTS)
     enqueue(office.redis, ended.run, key=office.settings.effective_job_key, timeout=60)
-    assert open_queue(office.redis).job_ids == []
+    assert open_queue(office.redis, office.worker).job_ids == []
     assert job_of(office, ended.job_id).get_status() is JobStatus.FINISHED
     assert office.redis.xlen(EVENTS) == before
 
@@ -233,7 +235,7 @@ def test_a_job_that_is_not_signed_with_the_key_is_refused_and_nothing_runs(
     office: Office, number: int, text: str
 ) -> None:
     before = office.redis.xlen(EVENTS)
-    job = open_queue(office.redis).enqueue_call(EVAL_TASK, args=(text,), job_id=f"stranger-{number}")
+    job = open_queue(office.redis, office.worker).enqueue_call(EVAL_TASK, args=(text,), job_id=f"stranger-{number}")
     office.wait_for_job(job.id)
     assert job_of(office, job.id).get_status() is JobStatus.FAILED
     assert nothing_ran(office, STRANGER + number, before)
@@ -250,7 +252,7 @@ def nothing_ran(office: Office, run_id: int, events_before: Any) -> bool:
 
 def test_a_job_that_names_another_function_is_refused_and_nothing_runs(office: Office, tmp_path: Path) -> None:
     mark = tmp_path / "ran"
-    job = open_queue(office.redis).enqueue_call("os.mkdir", args=(str(mark),), job_id="stranger-mkdir")
+    job = open_queue(office.redis, office.worker).enqueue_call("os.mkdir", args=(str(mark),), job_id="stranger-mkdir")
     office.wait_for_job(job.id)
     assert job_of(office, job.id).get_status() is JobStatus.FAILED
     assert not mark.exists()
@@ -259,15 +261,16 @@ def test_a_job_that_names_another_function_is_refused_and_nothing_runs(office: O
 def test_a_signed_job_under_another_functions_name_is_refused(office: Office, tmp_path: Path) -> None:
     signed = sign(strange(5), office.settings.effective_job_key)
     before = office.redis.xlen(EVENTS)
-    job = open_queue(office.redis).enqueue_call("jobs.tasks.Attempt", args=(signed,), job_id="stranger-attempt")
+    job = open_queue(office.redis, office.worker).enqueue_call(
+        "jobs.tasks.Attempt", args=(signed,), job_id="stranger-attempt"
+    )
     office.wait_for_job(job.id)
     assert job_of(office, job.id).get_status() is JobStatus.FAILED
     assert nothing_ran(office, STRANGER + 5, before)
 
 
-@pytest.mark.xfail(strict=True, reason="finding: RQ calls whatever function a job names as its callback")
 def test_a_job_that_brings_callbacks_of_its_own_calls_none_of_them(office: Office) -> None:
-    job = open_queue(office.redis).enqueue_call(
+    job = open_queue(office.redis, office.worker).enqueue_call(
         EVAL_TASK, args=("not signed",), job_id="stranger-callback", on_failure=Callback("builtins.print")
     )
     office.wait_for_job(job.id)

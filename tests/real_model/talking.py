@@ -18,9 +18,10 @@ CONFIG = """\
 [models.smollm2]
 model = "smollm2-135m"
 api_url = "{url}"
-generation_config = {{ temperature = 0, max_tokens = 64 }}
+generation_config = {{ temperature = 0, max_tokens = 32 }}
 """
-CHAT_WITHIN = 110
+CHAT_WITHIN = 240
+"""Seconds for a conversation; a third of it where the machine has nothing else to do."""
 
 
 @dataclass

@@ -12,7 +12,7 @@ from talking import ROOT, Said, make_console
 
 from jobs.lifecycle import RunState
 
-pytestmark = [pytest.mark.real_model, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.real_model, pytest.mark.timeout(300)]
 
 
 def parts(said: Said, kind: str) -> list[dict[str, Any]]:

@@ -13,10 +13,10 @@ from talking import BIN, Console, Said, make_console
 
 from jobs.models import Run
 
-pytestmark = [pytest.mark.real_model, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.real_model, pytest.mark.timeout(300)]
 SENTENCES = {
     "gsm8k": "evaluate smollm2 on gsm8k, zero-shot, first 5 questions",
-    "truthful_qa": "run smollm2 on truthful_qa with 10 samples",
+    "truthful_qa": "run smollm2 on truthful_qa with 10 samples, max tokens 16",
     "ifeval": "ifeval 评测 smollm2，前 5 条",
 }
 

@@ -10,7 +10,9 @@ import pytest
 
 
 def scopebot(*words: str, data: Path, given: str | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("SCOPEBOT", "REDIS", "DATABASE"))}
+    clean = {
+        name: value for name, value in os.environ.items() if not name.startswith(("SCOPEBOT", "REDIS", "DATABASE"))
+    }
     return subprocess.run(
         [sys.executable, "-m", "bot.cli", *words], input=given, capture_output=True, text=True, timeout=60, check=False,
         env=clean | {"SCOPEBOT_DATA_DIR": str(data)} | environment,
@@ -18,7 +20,9 @@ def scopebot(*words: str, data: Path, given: str | None = None, **environment: s
 
 
 def test_parse_prints_what_is_understood_with_no_defaults_filled_in(tmp_path: Path) -> None:
-    (tmp_path / "scopebot.toml").write_text('[models.prod]\nmodel = "m"\napi_url = "http://h/v1"\n[defaults]\nmodel = "prod"\n')
+    (tmp_path / "scopebot.toml").write_text(
+        '[models.prod]\nmodel = "m"\napi_url = "http://h/v1"\n[defaults]\nmodel = "prod"\n'
+    )
     parsed = json.loads(scopebot("parse", "用 gsm8k 评测，二十条", data=tmp_path).stdout)
     assert list(parsed) == ["intent", "args", "missing", "refused", "question", "by", "more"]
     assert parsed["intent"] == "eval"
@@ -28,7 +32,9 @@ def test_parse_prints_what_is_understood_with_no_defaults_filled_in(tmp_path: Pa
 
 def test_parse_gives_one_line_out_for_each_line_in_also_on_error(tmp_path: Path) -> None:
     lines = ['{"text": "status"}', "not json", '{"no": "text"}', "", '{"text": "/help"}']
-    out = scopebot("parse", "--jsonl", "-", "--no-llm", data=tmp_path, given="\n".join(lines) + "\n").stdout.splitlines()
+    out = scopebot(
+        "parse", "--jsonl", "-", "--no-llm", data=tmp_path, given="\n".join(lines) + "\n"
+    ).stdout.splitlines()
     assert [json.loads(line)["intent"] for line in out] == ["status", "none", "none", "none", "help"]
 
 
@@ -44,7 +50,10 @@ def test_parse_needs_no_redis_and_makes_nothing(tmp_path: Path) -> None:
 def test_benchmarks_lists_all_of_them_or_those_asked_for(tmp_path: Path) -> None:
     everything = scopebot("benchmarks", "--json", data=tmp_path).stdout.splitlines()
     assert len(everything) == 276
-    names = {json.loads(line)["name"] for line in scopebot("benchmarks", "math", "Chinese", "--json", data=tmp_path).stdout.splitlines()}
+    names = {
+        json.loads(line)["name"]
+        for line in scopebot("benchmarks", "math", "Chinese", "--json", data=tmp_path).stdout.splitlines()
+    }
     assert names == {"cmath"}
     assert "gsm8k" in scopebot("benchmarks", "gsm8k", data=tmp_path).stdout
 
@@ -98,7 +107,9 @@ def test_a_worker_without_redis_says_what_to_set(tmp_path: Path) -> None:
 
 
 def test_chat_answers_in_the_persons_language_as_json_lines_alone(tmp_path: Path) -> None:
-    told = scopebot("chat", "--json", "你能做什么？", "which benchmarks test medical knowledge?", data=tmp_path, SCOPEBOT_PORT="0")
+    told = scopebot(
+        "chat", "--json", "你能做什么？", "which benchmarks test medical knowledge?", data=tmp_path, SCOPEBOT_PORT="0"
+    )
     assert told.returncode == 0, told.stderr
     lines = [json.loads(line) for line in told.stdout.splitlines()]
     assert [line["kind"] for line in lines] == ["post", "post"]
@@ -108,7 +119,10 @@ def test_chat_answers_in_the_persons_language_as_json_lines_alone(tmp_path: Path
 
 
 def test_chat_ends_with_2_while_a_question_waits_and_1_when_something_was_refused(tmp_path: Path) -> None:
-    assert scopebot("chat", "--json", "evaluate mock on mmlu, 100 samples", data=tmp_path, SCOPEBOT_PORT="0").returncode == 2
+    assert (
+        scopebot("chat", "--json", "evaluate mock on mmlu, 100 samples", data=tmp_path, SCOPEBOT_PORT="0").returncode
+        == 2
+    )
     assert scopebot("chat", "--json", "train my model", data=tmp_path, SCOPEBOT_PORT="0").returncode == 1
 
 

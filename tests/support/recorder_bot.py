@@ -14,8 +14,6 @@ from bot.platforms.base import Platform, Receive
 from bot.settings import BotSettings
 from handlers.incoming import Incoming, Place
 from handlers.message import Message
-from jobs.lifecycle import RunState
-from jobs.queue import enqueue
 
 
 class RecorderPlatform(Platform):
@@ -69,9 +67,6 @@ class RecorderPlatform(Platform):
 async def main(url: str, name: str) -> None:
     set_up_logging("info")
     async with open_bot(BotSettings(), workers=0) as bot:
-        # a run that was moved but not enqueued when the bot was killed
-        for run in bot.services.store.runs(states=[RunState.QUEUED], limit=1000):
-            enqueue(bot.services._queue, run, key=bot.settings.effective_job_key, timeout=600)
         sys.stdout.write("ready\n")
         sys.stdout.flush()
         await bot.serve(RecorderPlatform(url, name))

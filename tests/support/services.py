@@ -6,11 +6,13 @@ import itertools
 
 from bot.services import make_vocabulary
 from handlers.conversation import converse
-from handlers.incoming import Incoming, Place
+from handlers.incoming import Incoming
+from handlers.incoming import Place as Where
 from handlers.intents.parsed import Vocabulary
 from handlers.reply import Reply
 from jobs.catalog import Catalog, snapshot
 from jobs.config import Config
+from jobs.dispatch import Place
 from jobs.models import Progress, Run
 from jobs.store import Store
 
@@ -32,6 +34,7 @@ class FakeServices:
         self.links = FixedLinks()
         self.catalog = catalog or snapshot()
         self.submitted: list[Run] = []
+        self.cancelled: list[int] = []
         self.progresses: dict[int, Progress] = {}
         self.logs: dict[int, str] = {}
         self.alive: list[dict[str, str]] = [{"name": "w1", "evalscope": "1.14.1", "seen": "now"}]
@@ -43,6 +46,13 @@ class FakeServices:
 
     async def submit(self, runs: list[Run]) -> None:
         self.submitted += runs
+
+    async def cancel(self, run: Run) -> Run:
+        self.cancelled.append(run.id)
+        return self.store.ask_to_cancel(run.id)
+
+    async def places(self) -> dict[int, Place]:
+        return {}
 
     async def progress(self, run_id: int) -> Progress | None:
         return self.progresses.get(run_id)
@@ -59,7 +69,7 @@ class FakeServices:
     async def say(self, text: str, **changes: object) -> list[Reply]:
         """Say something as the owner of the machine; `changes` are fields of the Incoming."""
         incoming = Incoming(
-            id=f"t:{next(self._ids)}", place=Place(platform="console", channel="c", thread="t"), user="u", text=text,
+            id=f"t:{next(self._ids)}", place=Where(platform="console", channel="c", thread="t"), user="u", text=text,
             owns_machine=True,
         )  # fmt: skip
         return await converse(incoming.model_copy(update=changes), self)

@@ -11,12 +11,28 @@ from support.endpoint import Endpoint, after, answers, fails
 from jobs.evalscope.fixes import PLOTLY_JS, plotly_script
 
 ALL = 34
+LOOK = """
+import pathlib
+import jobs.tasks
+real = jobs.tasks.announce
+
+def announce(redis, event):
+    print("LOOK", event.what, any(pathlib.Path().glob("reports/**/*.html")), flush=True)
+    return real(redis, event)
+
+jobs.tasks.announce = announce
+"""
+"""Says at each transition whether the report is written."""
 
 
 def score(ended: Ended) -> list[object]:
     """Return all that a run says of its one benchmark's scores."""
     result = ended.result.benchmarks[0]
     return [[m.model_dump() for m in result.metrics], result.requested, result.succeeded, result.errored]
+
+
+def _looks(ended: Ended) -> str:
+    return "".join(line for line in ended.log.splitlines(keepends=True) if line.startswith("LOOK"))
 
 
 def samples(ended: Ended) -> int:
@@ -34,8 +50,9 @@ def lines(ended: Ended, kind: str) -> list[dict[str, object]]:
 
 def test_the_html_report_follows_the_scores_and_loads_plotly_from_the_bot(horses: Horses) -> None:
     with Endpoint() as endpoint:
-        ended = horses.evaluate(spec(model(endpoint.url)))
+        ended = horses.evaluate(spec(model(endpoint.url)), before=LOOK)
     assert [event.what for event in ended.events] == ["started", "succeeded", "report"]
+    assert "LOOK started False\nLOOK succeeded False\nLOOK report True\n" in _looks(ended)
     reports = list(ended.artifacts.glob("reports/**/*.html"))
     assert [path.name for path in reports] == ["report.html"]
     assert reports[0].stat().st_mtime > (ended.artifacts / "result.json").stat().st_mtime

@@ -97,6 +97,18 @@ def test_without_nltk_s_data_the_run_fails_instead_of_scoring_0(horses: Horses, 
     assert ended.result.benchmarks == ()
 
 
+def test_nltk_s_data_that_is_gone_when_a_sample_is_scored_is_no_score_of_0(horses: Horses, tmp_path: Path) -> None:
+    """The check found it; EvalScope itself would count the sample as 0 and go on."""
+    environment: dict[str, str | None] = {"NLTK_DATA": str(tmp_path), "HOME": str(tmp_path)}
+    before = WITHOUT_NLTK + "import jobs.evalscope.fixes as fixes\nfixes.provide_nltk_data = lambda keep: True"
+    with Endpoint(answers(by_heart)) as endpoint:
+        run = spec(model(endpoint.url), sample(metric_list=BLEU))
+        ended = horses.evaluate(run, environment=environment, before=before)
+        assert len(endpoint.completions) == 6
+    assert ended.code == "nltk_missing"
+    assert ended.result.benchmarks == ()
+
+
 def test_with_the_data_we_bring_bleu_is_1_for_the_right_answer(horses: Horses, tmp_path: Path) -> None:
     environment: dict[str, str | None] = {"NLTK_DATA": None, "HOME": str(tmp_path)}
     before = "import nltk\nnltk.data.path[:] = []"

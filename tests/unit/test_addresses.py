@@ -102,7 +102,6 @@ def test_what_chat_may_reach_is_public(number: int) -> None:
         assert address.is_global
 
 
-@pytest.mark.xfail(strict=True, reason="finding: IPv4-compatible and further IPv6 forms count as public")
 @pytest.mark.parametrize(
     "address",
     ["::169.254.169.254", "::127.0.0.1", "::ffff:0:169.254.169.254", "64:ff9b:1::a9fe:a9fe", "fec0::1"],
@@ -168,7 +167,6 @@ def test_what_is_no_plain_http_url_is_an_invalid_value(url: str) -> None:
 
 
 @pytest.mark.parametrize("url", ["http://[::1", "http://[not-an-address]/v1"])
-@pytest.mark.xfail(strict=True, raises=ValueError, reason="finding: urlsplit's own ValueError gets out")
 def test_a_url_with_broken_brackets_is_an_invalid_value(url: str) -> None:
     with pytest.raises(InvalidValue):
         AddressRule("checked").check_url(url)

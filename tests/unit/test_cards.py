@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
+from support.services import FixedLinks
+
 from handlers.cards import duration_text, result_message, score_text, status_message
 from handlers.message import Message, Table
 from handlers.message import Progress as ProgressPart
@@ -23,7 +25,6 @@ from jobs.models import (
     RunResult,
     SubsetScore,
 )
-from support.services import FixedLinks
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 EN, ZH, LINKS = Texts("en"), Texts("zh"), FixedLinks()
@@ -39,7 +40,9 @@ def metric(name: str = "accuracy", subsets: int = 1, *, primary: bool = True) ->
 
 def run(state: RunState, *metrics: MetricResult, failure: Failure | None = None, **spec: object) -> Run:
     dataset = DatasetTarget(name="gsm8k", benchmark="gsm8k", subsets={"main": 1319})
-    target = ModelTarget(name="prod", model="qwen-plus", eval_type="openai_api", api_url="http://h/v1", network="checked")
+    target = ModelTarget(
+        name="prod", model="qwen-plus", eval_type="openai_api", api_url="http://h/v1", network="checked"
+    )
     benchmark = BenchmarkResult(
         name="gsm8k", benchmark="gsm8k", metrics=metrics, requested=10, succeeded=8, errored=2, latency_mean=1.5
     )
@@ -68,7 +71,10 @@ def test_a_result_tells_score_interval_and_how_many_of_how_many() -> None:
 
 
 def test_a_result_says_how_many_samples_failed() -> None:
-    assert "2 of 10 samples of gsm8k failed" in result_message(run(RunState.SUCCEEDED, metric()), EN, LINKS).model_dump_json()
+    assert (
+        "2 of 10 samples of gsm8k failed"
+        in result_message(run(RunState.SUCCEEDED, metric()), EN, LINKS).model_dump_json()
+    )
 
 
 def test_a_result_shows_subsets_and_says_when_it_leaves_any_out() -> None:
@@ -131,7 +137,13 @@ def test_progress_of_an_older_attempt_is_not_shown() -> None:
 
 
 def test_durations_read_as_people_say_them() -> None:
-    assert [duration_text(s) for s in (0.42, 9.96, 59.6, 200, 7500)] == ["0.4 s", "10 s", "1 min 0 s", "3 min 20 s", "2 h 5 min"]
+    assert [duration_text(s) for s in (0.42, 9.96, 59.6, 200, 7500)] == [
+        "0.4 s",
+        "10 s",
+        "1 min 0 s",
+        "3 min 20 s",
+        "2 h 5 min",
+    ]
 
 
 def test_scores_that_are_no_percentages_keep_their_unit() -> None:

@@ -108,11 +108,7 @@ def test_folding_twice_is_folding_once(said: str) -> None:
         ("gsm9k", "gsm8k"),
         ("humanevl", "humaneval"),
         ("ifevl", "ifeval"),
-        pytest.param(
-            "mmul",
-            "mmlu",
-            marks=pytest.mark.xfail(strict=True, reason="finding: mmlu_pro, mmlu_redux and multi_if are given"),
-        ),
+        ("mmul", "mmlu"),
     ],
 )
 def test_a_misspelt_name_has_the_meant_one_among_the_nearest(said: str, meant: str) -> None:

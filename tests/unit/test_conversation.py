@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.exc import OperationalError
+from support.services import FakeServices
 
 from handlers.message import Buttons, Log, Message, Table
 from handlers.reply import Reply
@@ -16,7 +17,6 @@ from jobs.db import migrate, open_engine
 from jobs.lifecycle import RunState
 from jobs.models import BenchmarkResult, EvalSpec, MetricResult, Progress, Run, RunResult
 from jobs.store import Store
-from support.services import FakeServices
 
 CONFIG = Config.model_validate({
     "models": {"prod": {"model": "qwen-plus", "api_url": "http://10.0.0.5/v1"}},
@@ -41,9 +41,18 @@ def succeed(services: FakeServices, run: Run, score: float = 0.5) -> None:
     services.store.move(run.id, RunState.RUNNING)
     now = datetime.now(UTC)
     metric = MetricResult(
-        name="accuracy", aggregation="mean", primary=True, direction="higher_is_better", unit="%", scale=100, score=score, num=20
+        name="accuracy",
+        aggregation="mean",
+        primary=True,
+        direction="higher_is_better",
+        unit="%",
+        scale=100,
+        score=score,
+        num=20,
     )
-    benchmark = BenchmarkResult(name="gsm8k", benchmark="gsm8k", metrics=(metric,), requested=20, succeeded=20, errored=0)
+    benchmark = BenchmarkResult(
+        name="gsm8k", benchmark="gsm8k", metrics=(metric,), requested=20, succeeded=20, errored=0
+    )
     result = RunResult(
         run_id=run.id, attempt=1, state=RunState.SUCCEEDED, model=run.spec.model.name, benchmarks=(benchmark,),
         started_at=now, ended_at=now,
@@ -95,7 +104,9 @@ async def test_an_answer_is_taken_once(services: FakeServices) -> None:
     assert len(services.submitted) == 1
 
 
-async def test_a_click_that_is_handled_again_after_a_crash_is_answered_as_the_first_time(services: FakeServices) -> None:
+async def test_a_click_that_is_handled_again_after_a_crash_is_answered_as_the_first_time(
+    services: FakeServices,
+) -> None:
     (reply,) = await services.say("evaluate mock on mmlu, 100 samples")
     button = next(iter(buttons(reply).values()))
     first, again = [await services.press(button, id="click") for _ in range(2)]
@@ -211,10 +222,6 @@ async def test_training_and_serving_are_declined_kindly(services: FakeServices, 
     assert not services.submitted
 
 
-async def test_perf_is_said_to_be_missing_rather_than_pretended(services: FakeServices) -> None:
-    assert "not supported yet" in (await services.say("evalscope perf --url http://h/v1"))[0].message.text
-
-
 async def test_benchmarks_are_found_by_tag_words_and_name(services: FakeServices) -> None:
     def rows(message: Message) -> list[str]:
         return [row[0] for part in message.parts if isinstance(part, Table) for row in part.rows]
@@ -271,6 +278,54 @@ async def test_logs_show_the_end_without_secrets(services: FakeServices) -> None
     assert "line 99" in log.text
     assert "line 3\n" not in log.text
     assert "sk-abcdef" not in log.text
+
+
+async def test_cancel_ends_what_waits_at_once_and_tells_of_what_has_ended(services: FakeServices) -> None:
+    assert "Nothing is running" in (await services.say("cancel all"))[0].message.text
+    await services.say("evaluate prod on gsm8k, 20 samples")
+    assert (await services.say("cancel r1"))[0].message.text == "Cancelled: r1."
+    assert services.store.run(1).state is RunState.CANCELLED
+    assert "has ended already: cancelled" in (await services.say("cancel r1"))[0].message.text
+
+
+async def test_cancel_all_means_ones_own_runs(services: FakeServices) -> None:
+    await services.say("evaluate prod on gsm8k, 20 samples")
+    await services.say("evaluate prod on gsm8k, 20 samples", user="somebody else")
+    await services.say("cancel all")
+    assert services.cancelled == [1]
+
+
+async def test_a_running_run_is_said_to_be_cancelled_by_its_worker(services: FakeServices) -> None:
+    await services.say("evaluate prod on gsm8k, 20 samples")
+    services.store.move(1, RunState.QUEUED, attempt=1)
+    services.store.move(1, RunState.RUNNING)
+    assert "Cancelling r1" in (await services.say("cancel r1"))[0].message.text
+    assert services.store.run(1).cancel_asked
+
+
+async def test_a_cancelled_run_is_resumed_with_its_frozen_configuration(services: FakeServices) -> None:
+    await services.say("evaluate prod on gsm8k, 20 samples")
+    assert "goes on by itself" in (await services.say("resume r1"))[0].message.text
+    await services.say("cancel r1")
+    await services.say("resume r1")
+    old, new = services.store.run(1), services.store.run(2)
+    assert new.spec == old.spec.model_copy(update={"resumes": 1})
+
+
+async def test_a_complete_run_is_not_resumed(services: FakeServices) -> None:
+    await services.say("evaluate prod on gsm8k, 20 samples")
+    succeed(services, services.store.run(1))
+    assert "is complete" in (await services.say("resume r1"))[0].message.text
+
+
+async def test_a_rerun_is_the_old_run_with_what_was_changed(services: FakeServices) -> None:
+    await services.say("evaluate prod on gsm8k, 20 samples, temperature 0.5")
+    await services.say("rerun r1 with 50 samples on mock, seed 7")
+    spec = services.store.run(2).spec
+    assert (spec.model.eval_type, spec.limit, spec.seed) == ("mock_llm", 50, 7)
+    assert spec.generation_config.temperature == 0.5
+    await services.say("/rerun r1 temperature=5")
+    assert len(services.store.runs()) == 2
 
 
 async def test_help_lists_every_intent_and_explains_one(services: FakeServices) -> None:

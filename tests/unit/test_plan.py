@@ -49,7 +49,9 @@ def test_a_fraction_is_no_surprise() -> None:
 
 
 @given(st.dictionaries(st.text("abc", min_size=1), st.integers(1, 5000), min_size=2, max_size=60), st.integers(1, 3000))
-def test_the_spread_limit_comes_nearer_to_the_number_said_than_its_neighbours(subsets: dict[str, int], said: int) -> None:
+def test_the_spread_limit_comes_nearer_to_the_number_said_than_its_neighbours(
+    subsets: dict[str, int], said: int
+) -> None:
     specs = [spec(subsets, limit=said)]
     found = surprise(specs)
     if found is None:

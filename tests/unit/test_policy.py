@@ -42,7 +42,9 @@ async def model(name: str, *, owns_machine: bool = False, **said: str | None) ->
     return await resolve_model(name, incoming=incoming(owns_machine=owns_machine), config=CONFIG, **fields)
 
 
-def datasets(*names: str, settings: dict[str, dict[str, object]] | None = None, **changes: object) -> list[DatasetTarget]:
+def datasets(
+    *names: str, settings: dict[str, dict[str, object]] | None = None, **changes: object
+) -> list[DatasetTarget]:
     config = CONFIG.model_copy(update=changes)
     return resolve_datasets(names, settings or {}, make_vocabulary(snapshot(), config), config)
 

@@ -45,11 +45,13 @@ def upgrade() -> None:
         sa.Column("run_id", sa.Integer, sa.ForeignKey("runs.id"), primary_key=True),
         sa.Column("name", sa.String(255), primary_key=True, index=True),
     )
-    op.create_table(
+    positions = op.create_table(
         "stream_positions",
         sa.Column("stream", sa.String(64), primary_key=True),
         sa.Column("position", sa.String(64), nullable=False),
     )
+    # there from the beginning, so that two readers have a row to lock
+    op.bulk_insert(positions, [{"stream": "events", "position": "0-0"}])
     op.create_table(
         "questions",
         sa.Column("id", sa.Integer, primary_key=True),

@@ -18,13 +18,13 @@ from typing import Any
 import pytest
 from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
+from support.peers import FakePeers
+from support.recorder import Recorder
 
 from bot.inbox import Inbox
 from bot.outbox import Outbox
 from handlers.incoming import Incoming, Place
 from jobs.lifecycle import ENDED
-from support.peers import FakePeers
-from support.recorder import Recorder
 
 pytestmark = [pytest.mark.fault, pytest.mark.timeout(400)]
 
@@ -80,7 +80,9 @@ class Bots:
         while not true(state := self.recorder.state()):
             if time.monotonic() > deadline:
                 posts = [(post["key"], post["message"]["text"]) for post in state["posts"]]
-                pytest.fail(f"not within {within} s; waiting {state['waiting']}, {posts}\n{self.log.read_text()[-6000:]}")
+                pytest.fail(
+                    f"not within {within} s; waiting {state['waiting']}, {posts}\n{self.log.read_text()[-6000:]}"
+                )
             time.sleep(0.1)
         return state
 
@@ -168,11 +170,15 @@ def test_a_restarted_bot_has_posted_everything_due_within_five_seconds(bots: Bot
     process = bots.start()
     bots.wait_until_ready(process)
     recorder.say(bots.message(1, "/eval mock sample_mcq limit=2", "t1"))
-    bots.until(lambda state: state["posts"], 20)
+    (post,) = bots.until(lambda state: state["posts"], 20)["posts"]
+    (answer,) = Outbox(bots.office.engine).answers(post["key"].partition("/")[0])
+    run = bots.office.store.group_runs(answer.reply.group)[0]
+    deadline = time.monotonic() + 20
+    while bots.office.store.run(run.id).attempt == 0:
+        assert time.monotonic() < deadline, "it was not sent to a worker"
+        time.sleep(0.01)
+    time.sleep(0.1)
     bots.kill(process)
-    (post,) = recorder.state()["posts"]
-    group = next(p for p in Outbox(bots.office.engine).answers(post["key"].partition("/")[0]))
-    run = bots.office.store.group_runs(group.reply.group)[0]
     bots.office.wait_for_job(f"{run.name}-a1")
     assert bots.office.store.run(run.id).state not in ENDED, "nobody has read it"
     asyncio.run(_accept(bots, [bots.message(n, "/help", f"t{n}") for n in range(2, 6)]))

@@ -1,0 +1,139 @@
+"""Sends waiting runs to workers, and finds those whose worker is gone. One process at a time does it, by a lease."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import structlog
+
+from jobs import cancel
+from jobs.config import Settings
+from jobs.dispatch import Busy, Plan, Waiting, WorkerState, assign
+from jobs.errors import RunKilled
+from jobs.events import read_progress
+from jobs.fleet import WAKE, living_workers
+from jobs.lease import holder
+from jobs.lifecycle import IllegalMove, RunState
+from jobs.models import Failure, Loss, Run
+from jobs.queue import enqueue, stop
+from jobs.store import Store
+
+if TYPE_CHECKING:
+    from redis import Redis
+    from redis.asyncio import Redis as AsyncRedis
+
+log = structlog.get_logger(__name__)
+
+LEADER = "scopebot:lease:dispatch"
+LEADS_FOR = 5
+TICK = 1
+STARTS_WITHIN = 15.0
+"""Seconds in which a run that a living worker took must hold its lease."""
+ACTIVE = (RunState.WAITING, RunState.QUEUED, RunState.RUNNING)
+
+_LEAD = """
+local held = redis.call('GET', KEYS[1])
+if held and held ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
+return 1
+"""
+
+
+class Dispatcher:
+    """Looks at what waits and who works whenever something changed, and every second."""
+
+    def __init__(self, *, settings: Settings, store: Store, redis: AsyncRedis, queue: Redis) -> None:
+        self._settings = settings
+        self._store = store
+        self._redis = redis
+        self._queue = queue
+        self._me = secrets.token_hex(8)
+
+    async def run(self) -> None:
+        """Dispatch until cancelled, as long as no other process does."""
+        while True:
+            await self._redis.blpop([WAKE], timeout=TICK)
+            if await self._redis.eval(_LEAD, 1, LEADER, self._me, str(LEADS_FOR)):
+                await asyncio.to_thread(self.dispatch)
+
+    def dispatch(self) -> Plan:
+        """Mend what was lost, then send what can start now."""
+        workers = {facts["name"] for facts in living_workers(self._queue)}
+        runs = self._store.runs(states=ACTIVE, limit=10_000)
+        for run in runs:
+            if run.state in {RunState.QUEUED, RunState.RUNNING} and self._is_lost(run, workers):
+                self._mend(run)
+            elif run.state is RunState.QUEUED and not run.cancel_asked:
+                self._enqueue(run)  # where it was moved by a process that died just then; else it is there
+        runs = self._store.runs(states=ACTIVE, limit=10_000)
+        plan = plan_for(self._queue, runs, sorted(workers))
+        by_id = {run.id: run for run in runs}
+        for assignment in plan.assignments:
+            self._send(by_id[assignment.run_id], assignment.worker)
+        return plan
+
+    def _send(self, run: Run, worker: str) -> None:
+        try:
+            queued = self._store.move(run.id, RunState.QUEUED, attempt=run.attempt + 1, worker=worker)
+        except IllegalMove:  # cancelled meanwhile
+            return
+        self._enqueue(queued)
+        log.info("run sent", run=run.name, attempt=queued.attempt, worker=worker)
+
+    def _enqueue(self, run: Run) -> None:
+        timeout = self._settings.config.defaults.run_timeout_hours * 3600
+        enqueue(self._queue, run, key=self._settings.effective_job_key, timeout=timeout)
+
+    def _is_lost(self, run: Run, workers: set[str]) -> bool:
+        """Tell whether nobody will ever speak for this attempt again."""
+        held = holder(self._queue, run.id)
+        if held == run.attempt:
+            return False
+        if run.worker not in workers:
+            return True
+        since = run.started_at if run.state is RunState.RUNNING else None
+        return since is not None and (datetime.now(UTC) - since).total_seconds() > STARTS_WITHIN
+
+    def _mend(self, run: Run) -> None:
+        """Let a run whose worker is gone wait for another one; nothing that its job still says counts."""
+        stop(self._queue, run)
+        progress = read_progress(self._queue, run.id)
+        failure = Failure(code=RunKilled.code, params={"worker": run.worker, "signal": 0})
+        done = 0 if progress is None else progress.done
+        log.warning("run lost", run=run.name, attempt=run.attempt, worker=run.worker, done=done)
+        try:
+            if run.state is RunState.QUEUED:  # it never began: no fault of its own
+                self._store.move(run.id, RunState.CANCELLED if run.cancel_asked else RunState.WAITING)
+            else:
+                self._store.lose(run.id, run.attempt, Loss(done=done, failure=failure))
+        except IllegalMove:
+            log.info("run ended while it was mended", run=run.name)
+
+
+def plan_for(queue: Redis, runs: Sequence[Run], workers: Sequence[str]) -> Plan:
+    """Return the dispatch plan of these active runs on these workers."""
+    now = datetime.now(UTC)
+    busy: dict[str, list[Busy]] = {name: [] for name in workers}
+    waiting = []
+    for run in runs:
+        if run.state is RunState.WAITING:
+            waited = (now - run.created_at).total_seconds()
+            waiting.append(Waiting(run_id=run.id, user=run.user, waited=waited))
+        elif run.worker in busy:
+            progress = read_progress(queue, run.id)
+            busy[run.worker].append(Busy(run.id, run.user, left=None if progress is None else progress.eta))
+    states = [WorkerState(name, slots=1, runs=tuple(taken)) for name, taken in busy.items()]
+    return assign(waiting, states)
+
+
+def ask_to_cancel(store: Store, queue: Redis, run: Run) -> Run:
+    """Cancel a run wherever it is; its worker, if it has one, ends it and says its partial score."""
+    cancel.ask(queue, run.id)
+    asked = store.ask_to_cancel(run.id)
+    if asked.cancel_asked and not stop(queue, asked) and asked.state is RunState.QUEUED:
+        return store.move(run.id, RunState.CANCELLED)
+    return asked

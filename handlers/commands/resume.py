@@ -1,0 +1,44 @@
+"""resume: go on with a run that failed or was cancelled, from the samples it finished."""
+
+from __future__ import annotations
+
+import asyncio
+
+from handlers.context import Context
+from handlers.message import Message
+from handlers.references import run_number
+from handlers.registry import Args, Intent, Words
+from handlers.reply import Reply
+from handlers.submit import submit
+from jobs.lifecycle import ENDED, RunState
+
+
+class ResumeArgs(Args):
+    """The `run` to go on with; without it, the conversation's."""
+
+    run: str | None = None
+
+
+async def handle(args: ResumeArgs, context: Context) -> Reply:
+    """Start a new run with the frozen configuration of the old one, on top of what that kept."""
+    texts, store = context.texts, context.services.store
+    number = run_number(args.run) if args.run is not None else context.thread_run
+    if number is None:
+        return Reply(Message(text=texts("logs.no_run")), waits=True)
+    run = await asyncio.to_thread(store.run, number)
+    if run.state not in ENDED:
+        return Reply(Message(text=texts("resume.running", run=run.name)))
+    if run.state is RunState.SUCCEEDED:
+        return Reply(Message(text=texts("resume.succeeded", run=run.name)))
+    return await submit(context, [run.spec.model_copy(update={"resumes": run.id})])
+
+
+INTENT = Intent(
+    name="resume",
+    args=ResumeArgs,
+    handle=handle,
+    slash=("/resume", "/继续"),
+    words=Words(en=("resume", "continue", "go on with", "pick up"), zh=("继续", "恢复", "接着跑")),
+    positional=("run",),
+    examples={"en": ("resume r12",), "zh": ("继续 r12",)},
+)
