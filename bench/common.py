@@ -35,10 +35,14 @@ class Recorder(Platform):
     async def run(self, receive: Receive) -> None:
         """Nobody speaks but the benchmark."""
 
-    async def send(self, place: Place, message: Message, *, live: bool = False) -> str:  # noqa: ARG002
+    async def send(self, place: Place, message: Message, *, key: str, live: bool = False) -> str:  # noqa: ARG002
         """Keep a post."""
         await self.posts.put(message)
         return f"m{next(self._ids)}"
+
+    async def find(self, place: Place, key: str) -> str | None:  # noqa: ARG002
+        """Find nothing: no process dies here."""
+        return None
 
     async def edit(self, place: Place, message_id: str, message: Message, *, final: bool = False) -> None:
         """Pass over edits."""
@@ -49,7 +53,7 @@ class Recorder(Platform):
 
 def incoming(text: str, number: int) -> Incoming:
     """Return a message of the machine's owner."""
-    return Incoming(id=f"bench:{number}", place=PLACE, user="recorder:bench", text=text, owns_machine=True)
+    return Incoming(id=f"bench:{number}:{text}", place=PLACE, user="recorder:bench", text=text, owns_machine=True)
 
 
 @asynccontextmanager

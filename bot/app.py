@@ -8,9 +8,9 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Self, cast
 
@@ -19,14 +19,18 @@ from aiohttp import web
 from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 
+from bot.alive import Alive
+from bot.bells import Bells
+from bot.desk import Desk
 from bot.dispatcher import Dispatcher
+from bot.going import cancel, keep_going
+from bot.outbox import Outbox
 from bot.platforms.base import Platform, Posted
 from bot.reporter import Reporter
 from bot.services import BotServices
 from bot.settings import BotSettings
 from bot.web.links import Links
 from bot.web.server import Site, make_app
-from handlers.conversation import converse
 from handlers.incoming import Incoming
 from handlers.texts import Texts
 from jobs.artifacts import Artifacts
@@ -40,7 +44,6 @@ log = structlog.get_logger(__name__)
 
 READ_FOR_MS = 2000
 Entries = Sequence[tuple[bytes, dict[bytes, bytes]]]
-RETRY_AFTER = 1.0
 WORKER_LEAVES_WITHIN = 60.0
 """Seconds a local worker has to finish what it is writing when the bot ends."""
 
@@ -55,21 +58,50 @@ class Bot:
     ledger: Ledger
     redis: AsyncRedis
     url: str
+    alive: Alive
+    desks: dict[tuple[str, str], Desk] = field(default_factory=dict)
+    """By the platform's name and session."""
+    attaching: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def accept(self, platform: Platform, incoming: Incoming) -> bool:
+        """Keep one message or click, so that it is handled whatever happens; False for a copy of an earlier one."""
+        return await (await self.attach(platform)).accept(incoming)
 
     async def receive(self, platform: Platform, incoming: Incoming) -> list[Posted]:
-        """Handle one message or click and post what is said to it."""
-        about = await asyncio.to_thread(self._run_of_thread, incoming) if platform.run_threads else None
-        posted = []
-        for reply in await converse(incoming, self.services, about):
-            message_id = await platform.send(incoming.place, reply.message, live=reply.group is not None)
-            posted.append(Posted(reply, message_id))
-            if reply.group is not None:
-                await self.reporter.watch(reply.group, platform, message_id, reply.message)
-        return posted
+        """Handle one message or click and return what is said to it, once that is posted."""
+        return await (await self.attach(platform)).receive(incoming)
 
-    def _run_of_thread(self, incoming: Incoming) -> int | None:
-        """Return the newest run of the conversation."""
-        return self.services.store.newest_run(incoming.place.platform, incoming.place.channel, incoming.place.thread)
+    async def serve(self, platform: Platform) -> None:
+        """Hear what people say on a platform, until there is nobody left to hear, or cancelled."""
+        desk = await self.attach(platform)
+
+        async def keep(incoming: Incoming) -> list[Posted]:
+            if platform.session:
+                return await desk.receive(incoming)
+            await desk.accept(incoming)
+            return []
+
+        try:
+            await platform.run(keep)
+        finally:
+            await platform.close()
+
+    async def attach(self, platform: Platform) -> Desk:
+        """Begin to answer and to report on a platform; what an earlier process left undone there is done first."""
+        async with self.attaching:
+            address = (platform.name, platform.session)
+            desk = self.desks.get(address)
+            if desk is None or desk.platform is not platform:
+                if desk is not None:
+                    await desk.close()
+                desk = self.desks[address] = Desk(platform, self.redis, self.alive, self.reporter)
+                await desk.open()
+            return desk
+
+    async def leave(self) -> None:
+        """Detach from all platforms."""
+        await asyncio.gather(*(desk.close() for desk in self.desks.values()))
+        self.desks.clear()
 
     async def follow_events(self) -> None:
         """Apply the workers' transitions as they come, until cancelled."""
@@ -134,21 +166,26 @@ async def open_bot(settings: BotSettings, *, workers: int) -> AsyncIterator[Bot]
                 process = start_worker(settings, number)
                 stack.push_async_callback(asyncio.to_thread, _end_worker, process)
             services.expect_workers()
+        alive = Alive(redis)
+        await alive.renew()
+        stack.push_async_callback(alive.end)
         bot = Bot(
             settings=settings,
             services=services,
-            reporter=Reporter(services),
+            reporter=Reporter(services, Outbox(engine), Bells()),
             ledger=Ledger(engine),
             redis=redis,
             url=url,
+            alive=alive,
         )
         dispatcher = Dispatcher(settings=settings, store=store, redis=redis, queue=queue)
         tasks = [
-            asyncio.create_task(_keep_going(dispatcher.run)),
-            asyncio.create_task(_keep_going(bot.follow_events)),
-            asyncio.create_task(_keep_going(bot.reporter.run)),
+            asyncio.create_task(keep_going(dispatcher.run)),
+            asyncio.create_task(keep_going(bot.follow_events)),
+            asyncio.create_task(keep_going(alive.run)),
         ]
-        stack.push_async_callback(_cancel, tasks)
+        stack.push_async_callback(cancel, tasks)
+        stack.push_async_callback(bot.leave)
         log.info("ready", url=url)
         yield bot
 
@@ -187,27 +224,6 @@ def _end_worker(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-
-
-async def _keep_going(task: Callable[[], Awaitable[None]]) -> None:
-    """Run a task that should never end, again after a failure: Redis or the database may be away for a while."""
-    while True:
-        try:
-            await task()
-        except Exception:
-            log.exception("a task of the bot failed; trying again")
-            await asyncio.sleep(RETRY_AFTER)
-
-
-async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
-    pending = set(tasks)
-    while pending:  # redis-py swallows a cancellation that comes while it connects: ask again
-        for task in pending:
-            task.cancel()
-        _, pending = await asyncio.wait(pending, timeout=1)
-    for task in tasks:
-        if not task.cancelled() and task.exception() is not None:
-            log.error("a task of the bot had failed", error=repr(task.exception()))
 
 
 class _Ownership:

@@ -67,6 +67,8 @@ class Dispatcher:
         for run in runs:
             if run.state in {RunState.QUEUED, RunState.RUNNING} and self._is_lost(run, workers):
                 self._mend(run)
+            elif run.state is RunState.QUEUED and not run.cancel_asked:
+                self._enqueue(run)  # where it was moved by a process that died just then; else it is there
         runs = self._store.runs(states=ACTIVE, limit=10_000)
         plan = plan_for(self._queue, runs, sorted(workers))
         by_id = {run.id: run for run in runs}
@@ -75,13 +77,16 @@ class Dispatcher:
         return plan
 
     def _send(self, run: Run, worker: str) -> None:
-        timeout = self._settings.config.defaults.run_timeout_hours * 3600
         try:
             queued = self._store.move(run.id, RunState.QUEUED, attempt=run.attempt + 1, worker=worker)
         except IllegalMove:  # cancelled meanwhile
             return
-        enqueue(self._queue, queued, key=self._settings.effective_job_key, timeout=timeout)
+        self._enqueue(queued)
         log.info("run sent", run=run.name, attempt=queued.attempt, worker=worker)
+
+    def _enqueue(self, run: Run) -> None:
+        timeout = self._settings.config.defaults.run_timeout_hours * 3600
+        enqueue(self._queue, run, key=self._settings.effective_job_key, timeout=timeout)
 
     def _is_lost(self, run: Run, workers: set[str]) -> bool:
         """Tell whether nobody will ever speak for this attempt again."""

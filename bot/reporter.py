@@ -1,130 +1,203 @@
-"""Keeps status messages true: edits each group's when something changed, and posts its results when they are there."""
+"""Keeps status messages true: edits each group's when something changed, and posts its results when they are there.
+
+What there is to watch stands in the database, so a restarted bot goes on where the dead one stopped.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import math
 import time
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 
 import structlog
 
+from bot.alive import Lease
+from bot.bells import Bells, rung
+from bot.edits import Edits
+from bot.outbox import Outbox, Post
 from bot.platforms.base import Platform
 from bot.services import BotServices
+from bot.watch import Watch, result_key
 from handlers.cards import result_message, status_message
-from handlers.incoming import Place
 from handlers.message import Message
 from handlers.texts import Texts
 from jobs.lifecycle import ENDED, RunState
 from jobs.models import Group, Progress, Run
+from jobs.outages import OUTAGES
 
 log = structlog.get_logger(__name__)
 
 TICK = 0.25
-REPORT_WITHIN = 60.0
-"""Seconds after its scores in which a run's HTML report is still waited for."""
-
-
-@dataclass
-class Watch:
-    """One group whose message is kept true."""
-
-    group: Group
-    platform: Platform
-    message_id: str
-    shown: Message
-    edited_at: float = 0.0
-    final: bool = False
-    results: dict[int, tuple[str, Message]] = field(default_factory=dict)
-    """Run → the id and content of its result message."""
-    settled: asyncio.Event = field(default_factory=asyncio.Event)
-    ended_at: float = 0.0
-    complete: bool = False
-    """Nothing more will follow: every result is posted, every report linked."""
+LOOK_EVERY = 1.0
+"""Seconds after which the database is looked at again where this process was told of no change."""
+STATUS_WITHIN = 60.0
+"""Seconds after which a group's results are posted although it never got a status message."""
+EDIT_WITHIN = 30.0
+FINAL_EDIT_FIRST = 0.5
+"""Seconds that results wait for the final edit of the status message above them."""
 
 
 class Reporter:
-    """Watches groups until their results are posted and their reports linked."""
+    """What every process knows of the reports, whichever process makes them."""
 
-    def __init__(self, services: BotServices) -> None:
-        self._services = services
-        self._watches: dict[int, Watch] = {}
-        self._wake = asyncio.Event()
-
-    async def watch(self, group_id: int, platform: Platform, message_id: str, shown: Message) -> None:
-        """Begin to keep a group's status message true."""
-        group = await asyncio.to_thread(self._services.store.group, group_id)
-        self._watches[group_id] = Watch(group=group, platform=platform, message_id=message_id, shown=shown)
-        self.wake()
+    def __init__(self, services: BotServices, outbox: Outbox, bells: Bells) -> None:
+        self.services = services
+        self.outbox = outbox
+        self.bells = bells
 
     def wake(self) -> None:
         """Look now rather than at the next tick."""
-        self._wake.set()
+        self.bells.runs.ring()
 
     async def settled(self, group_ids: list[int]) -> None:
         """Wait until the results of these groups are posted."""
-        for group_id in group_ids:
-            watch = self._watches.get(group_id)
-            if watch is not None:
-                await watch.settled.wait()
+        with self.bells.said.listening() as said:
+            for group_id in group_ids:
+                while not await asyncio.to_thread(self._told, group_id):
+                    await rung(said, LOOK_EVERY)
+
+    def watches(self, groups: Sequence[tuple[Group, list[Run]]]) -> dict[int, Watch]:
+        """Return what is said of groups so far."""
+        watches = {group.id: Watch(group, runs) for group, runs in groups}
+        for post in self.outbox.of_groups(watches) if watches else ():
+            watch = watches[post.reply.group or 0]
+            if post.role == "status":
+                watch.status = post
+            else:
+                watch.results[post.key] = post
+        return watches
+
+    def _told(self, group_id: int) -> bool:
+        store = self.services.store
+        return self.watches([(store.group(group_id), store.group_runs(group_id))])[group_id].told
+
+
+class PlatformReporter:
+    """Reports on one platform, while this process holds the lease to."""
+
+    def __init__(self, reporter: Reporter, platform: Platform, lease: Lease) -> None:
+        self._reporter = reporter
+        self._services, self._outbox, self._bells = reporter.services, reporter.outbox, reporter.bells
+        self._platform = platform
+        self._lease = lease
+        self._edits = Edits(every=platform.edit_every, per_minute=platform.edits_per_minute)
+        self._watches: dict[int, Watch] = {}
+        self._shown: dict[int, Message] = {}
+        self._finals: set[int] = set()
+        """What was edited for the last time, which a look that began before may not know."""
+        self._busy: dict[int, asyncio.Task[None]] = {}
 
     async def run(self) -> None:
         """Report until cancelled."""
-        while True:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(TICK):
-                    await self._wake.wait()
-            self._wake.clear()
-            for group_id, watch in list(self._watches.items()):
-                try:
-                    await self._update(watch)
-                except Exception:  # one group's trouble must not silence the others
-                    log.exception("reporting failed", group=group_id)
-                if watch.complete:
-                    del self._watches[group_id]
+        looked_at = -math.inf
+        try:
+            with self._bells.runs.listening() as changed, self._bells.said.listening(changed):
+                while True:
+                    woken = await rung(changed, TICK)
+                    if not self._lease.held:
+                        continue
+                    if woken or time.monotonic() - looked_at > LOOK_EVERY:
+                        looked_at = time.monotonic()
+                        self._watches = await asyncio.to_thread(self._look)
+                        self._forget_others()
+                    self._begin_updates()
+        finally:
+            for task in self._busy.values():
+                task.cancel()
+            await asyncio.gather(*self._busy.values(), return_exceptions=True)
+
+    def _look(self) -> dict[int, Watch]:
+        return self._reporter.watches(
+            self._services.store.unsettled(self._platform.name, self._platform.session or None)
+        )
+
+    def _begin_updates(self) -> None:
+        """Update every group that is not being updated: those that ended first, then whose edit is the oldest."""
+
+        def turn(watch: Watch) -> tuple[bool, float]:
+            return (not watch.ended, self._edits.edited_at(watch.status.id) if watch.status else 0.0)
+
+        for watch in sorted(self._watches.values(), key=turn):
+            if watch.group.id not in self._busy:
+                self._busy[watch.group.id] = asyncio.create_task(self._update(watch))
 
     async def _update(self, watch: Watch) -> None:
-        runs = await asyncio.to_thread(self._services.store.group_runs, watch.group.id)
-        ended = all(run.state in ENDED for run in runs)
+        try:
+            await self._update_or_fail(watch)
+        except OUTAGES as error:
+            log.warning("cannot report now", group=watch.group.id, reason=repr(error))
+        except Exception:  # one group's trouble must not silence the others
+            log.exception("reporting failed", group=watch.group.id)
+        finally:
+            del self._busy[watch.group.id]
+
+    async def _update_or_fail(self, watch: Watch) -> None:
         texts = Texts(watch.group.language)
-        if not watch.final:
-            await self._edit_status(watch, runs, texts, final=ended)
-        place = _place(watch.group)
-        for run in runs:
-            if run.state in ENDED:
-                await self._show_result(watch, place, run, texts)
-        if ended and not watch.settled.is_set():
-            watch.ended_at = time.monotonic()
-            watch.settled.set()
-        reported = all(run.report_ready or run.state is not RunState.SUCCEEDED for run in runs)
-        watch.complete = ended and (reported or time.monotonic() - watch.ended_at > REPORT_WITHIN)
+        editing = asyncio.create_task(self._edit_status(watch, texts))
+        try:
+            await asyncio.wait([editing], timeout=FINAL_EDIT_FIRST)
+            if watch.status is not None or watch.age > STATUS_WITHIN:
+                for run in watch.runs:
+                    if run.state in ENDED:
+                        await self._show_result(watch, run, texts)
+            await editing
+        finally:
+            editing.cancel()
+        if watch.complete:
+            await asyncio.to_thread(self._services.store.settle, watch.group.id)
+            self._bells.said.ring()
 
-    async def _edit_status(self, watch: Watch, runs: list[Run], texts: Texts, *, final: bool) -> None:
-        """Edit the status message if it says something new and the last edit is long enough ago."""
-        now = time.monotonic()
-        if not final and now - watch.edited_at < watch.platform.edit_every:
+    async def _edit_status(self, watch: Watch, texts: Texts) -> None:
+        """Edit the status message if it says something new and it may be edited; the final state in any case."""
+        post, final = watch.status, watch.ended
+        if post is None or post.message_id is None or post.final or not self._edits.due(post.id, final=final):
             return
-        places = await self._services.places() if any(run.state is RunState.WAITING for run in runs) else {}
-        message = status_message(runs, await self._progress(runs), texts, self._services.links, places)
-        if message != watch.shown or final:
-            await watch.platform.edit(_place(watch.group), watch.message_id, message, final=final)
-            watch.shown, watch.edited_at, watch.final = message, now, final
+        waiting = any(run.state is RunState.WAITING for run in watch.runs)
+        places = await self._services.places() if waiting else {}
+        progress = await self._progress(watch.runs)
+        message = status_message(watch.runs, progress, texts, self._services.links, places)
+        if final or message != self._shown.get(post.id, post.message):
+            await self._edit(post, message, final=final)
 
-    async def _show_result(self, watch: Watch, place: Place, run: Run, texts: Texts) -> None:
-        """Post a run's result once; edit it when the report has followed."""
-        message = result_message(run, texts, self._services.links)
-        posted = watch.results.get(run.id)
-        if posted is None:
-            message_id = await watch.platform.send(place, message)
-            watch.results[run.id] = (message_id, message)
-        elif posted[1] != message:
-            await watch.platform.edit(place, posted[0], message, final=True)
-            watch.results[run.id] = (posted[0], message)
+    async def _show_result(self, watch: Watch, run: Run, texts: Texts) -> None:
+        """Record a run's result, once; edit its message when the report has followed."""
+        post = watch.results.get(result_key(run))
+        final = run.report_ready or run.state is not RunState.SUCCEEDED
+        if post is None:
+            message = result_message(run, texts, self._services.links)
+            await asyncio.to_thread(
+                self._outbox.record_result, run.name, watch.place, message, group=watch.group.id, final=final
+            )
+            self._bells.due.ring()
+        elif final and not post.final and post.message_id is not None:
+            await self._edit(post, result_message(run, texts, self._services.links), final=True)
+
+    async def _edit(self, post: Post, message: Message, *, final: bool) -> None:
+        """Edit a post if that may be now; a failure is tried again later, with what is true then."""
+        if post.id in self._finals or not self._lease.held or not self._edits.may(post.id, final=final):
+            return
+        try:
+            async with asyncio.timeout(EDIT_WITHIN):
+                await self._platform.edit(post.place, post.message_id or "", message, final=final)
+        except Exception as error:
+            wait = self._edits.failed(post.id)
+            log.warning("an edit failed; trying again", key=post.key, wait=wait, reason=repr(error))
+            return
+        self._edits.done(post.id)
+        self._shown[post.id] = message
+        if final:
+            self._finals.add(post.id)
+            await asyncio.to_thread(self._outbox.edited, post.id, message, final=True)
+            self._bells.said.ring()
 
     async def _progress(self, runs: list[Run]) -> dict[int, Progress]:
         found = {run.id: await self._services.progress(run.id) for run in runs if run.state not in ENDED}
         return {run_id: progress for run_id, progress in found.items() if progress is not None}
 
-
-def _place(group: Group) -> Place:
-    return Place(platform=group.platform, channel=group.channel, thread=group.thread)
+    def _forget_others(self) -> None:
+        """Let go of what is known of posts that are not watched any more."""
+        posts = {post.id for watch in self._watches.values() for post in watch.posts}
+        self._edits.keep(posts)
+        self._finals &= posts
+        self._shown = {post: message for post, message in self._shown.items() if post in posts}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from sqlalchemy import Engine, String, select, update
+from sqlalchemy import Engine, String, or_, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from handlers.incoming import Incoming, Language, Place
@@ -32,6 +32,8 @@ class QuestionRow(Base):
     source: Mapped[str] = mapped_column(String(255), unique=True)
     asked_at: Mapped[datetime]
     answer: Mapped[str | None] = mapped_column(String(64))
+    answered_by: Mapped[str | None] = mapped_column(String(255))
+    """The id of the click that gave the answer: handled again after a crash, it is still the answer."""
 
 
 class Option(Frozen):
@@ -69,7 +71,7 @@ class Questions:
                     platform=incoming.place.platform, channel=incoming.place.channel, thread=incoming.place.thread,
                     user=incoming.user, language=language, text=incoming.text, source=incoming.id,
                     options={"options": [option.model_dump(mode="json") for option in options]},
-                    asked_at=datetime.now(UTC), answer=None,
+                    asked_at=datetime.now(UTC), answer=None, answered_by=None,
                 )  # fmt: skip
                 session.add(row)
                 session.flush()
@@ -81,13 +83,16 @@ class Questions:
             row = session.get(QuestionRow, question_id)
             return None if row is None else _question(row)
 
-    def answer(self, question_id: int, option_id: str) -> bool:
-        """Take the answer; False where another one was taken before."""
+    def answer(self, question_id: int, option_id: str, source: str) -> bool:
+        """Take the answer that the click `source` gives; False where another click's was taken before."""
         with transaction(self._engine) as session:
             taken = session.execute(
                 update(QuestionRow)
-                .where(QuestionRow.id == question_id, QuestionRow.answer.is_(None))
-                .values(answer=option_id)
+                .where(
+                    QuestionRow.id == question_id,
+                    or_(QuestionRow.answer.is_(None), QuestionRow.answered_by == source),
+                )
+                .values(answer=option_id, answered_by=source)
             )
             return bool(cast("Any", taken).rowcount == 1)
 

@@ -82,7 +82,7 @@ async def answer(incoming: Incoming, services: Services) -> Reply:
     texts = Texts(question.language)
     if question.user != incoming.user:
         return Reply(Message(text=texts("question.not_yours")), refused=True)
-    if not await asyncio.to_thread(questions.answer, number, option_id):
+    if not await asyncio.to_thread(questions.answer, number, option_id, incoming.id):
         return Reply(Message(text=texts("question.answered")), refused=True)
     if not option.specs:
         return Reply(Message(text=texts("question.cancelled")), refused=True)

@@ -34,6 +34,8 @@ class GroupRow(Base):
     created_at: Mapped[datetime]
     source: Mapped[str] = mapped_column(String(255), unique=True)
     """The id of the incoming message or click: a second copy of it makes no second group."""
+    settled_at: Mapped[datetime | None] = mapped_column(index=True)
+    """When the last of what is said of it was posted; until then it is watched."""
 
 
 class RunRow(Base):
@@ -134,6 +136,24 @@ class Store:
         with reading(self.engine) as session:
             rows = session.scalars(select(RunRow).where(RunRow.group_id == group_id).order_by(RunRow.id))
             return [_run(row) for row in rows]
+
+    def unsettled(self, platform: str, thread: str | None = None) -> list[tuple[Group, list[Run]]]:
+        """Return the groups of which not everything is said yet, oldest first, with their runs."""
+        query = select(GroupRow).where(GroupRow.settled_at.is_(None), GroupRow.platform == platform)
+        if thread is not None:
+            query = query.where(GroupRow.thread == thread)
+        with reading(self.engine) as session:
+            groups = {row.id: (_group(row), list[Run]()) for row in session.scalars(query.order_by(GroupRow.id))}
+            for row in session.scalars(select(RunRow).where(RunRow.group_id.in_(groups)).order_by(RunRow.id)):
+                groups[row.group_id][1].append(_run(row))
+        return list(groups.values())
+
+    def settle(self, group_id: int) -> None:
+        """Take note that everything is said of a group."""
+        with transaction(self.engine) as session:
+            row = session.get(GroupRow, group_id)
+            if row is not None and row.settled_at is None:
+                row.settled_at = datetime.now(UTC)
 
     def runs(
         self,

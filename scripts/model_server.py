@@ -33,6 +33,8 @@ def start(port: int) -> Any:
     # llama.cpp's threads spin: on a busy small machine one is faster than two
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
     params.n_gpu_layers = 0
+    # with it, an answer at temperature 0 depends on what was asked before: kept tokens differ in their last bits
+    params.cache_prompt = False
     return xllamacpp.Server(params)
 
 

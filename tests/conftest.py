@@ -12,7 +12,7 @@ import secrets
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +20,9 @@ from typing import Any, cast
 
 import hypothesis
 import pytest
+import pytest_asyncio
 from redis import Redis, RedisError
+from redis.asyncio import Redis as AsyncRedis
 from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 from sqlalchemy import Engine, create_engine, text
@@ -145,6 +147,15 @@ def redis_client(request: pytest.FixtureRequest) -> Iterator[Redis]:
                 pytest.skip(f"no Redis at {REAL_REDIS_URL}: {error}")
             yield client
             client.flushdb()
+
+
+@pytest_asyncio.fixture
+async def client(redis_client: Redis) -> AsyncIterator[AsyncRedis]:
+    """The same, for asyncio."""
+    known = redis_client.connection_pool.connection_kwargs
+    client = AsyncRedis(**{name: known[name] for name in ("host", "port", "db", "password") if name in known})
+    yield client
+    await client.aclose()
 
 
 @pytest.fixture

@@ -131,7 +131,7 @@ class ConsolePlatform(Platform):
         self._messages = messages
         self._yes = yes
         self._interactive = interactive
-        self._session = secrets.token_hex(4)
+        self.session = secrets.token_hex(4)
         self._numbers = itertools.count(1)
         self._screen: Screen = JsonScreen() if as_json else TextScreen()
         self._open_buttons: tuple[Button, ...] = ()
@@ -142,7 +142,7 @@ class ConsolePlatform(Platform):
     @property
     def place(self) -> Place:
         """The one conversation of this console."""
-        return Place(platform="console", channel="console", thread=self._session)
+        return Place(platform="console", channel="console", thread=self.session)
 
     async def run(self, receive: Receive) -> None:
         """See `Platform.run`."""
@@ -155,11 +155,15 @@ class ConsolePlatform(Platform):
         async for text in self._typed():
             await self._say(text, receive)
 
-    async def send(self, place: Place, message: Message, *, live: bool = False) -> str:
+    async def send(self, place: Place, message: Message, *, key: str, live: bool = False) -> str:  # noqa: ARG002
         """See `Platform.send`."""
         message_id = f"m{next(self._numbers)}"
         self._screen.post(message_id, place.thread, message, live=live)
         return message_id
+
+    async def find(self, place: Place, key: str) -> str | None:  # noqa: ARG002
+        """See `Platform.find`: what was posted is gone with the process that showed it."""
+        return None
 
     async def edit(self, place: Place, message_id: str, message: Message, *, final: bool = False) -> None:
         """See `Platform.edit`."""
@@ -200,7 +204,7 @@ class ConsolePlatform(Platform):
 
     def _incoming(self, *, text: str = "", button: str = "") -> Incoming:
         return Incoming(
-            id=f"console:{self._session}:{next(self._numbers)}", place=self.place,
+            id=f"console:{self.session}:{next(self._numbers)}", place=self.place,
             user=f"console:{getpass.getuser()}", text=text, button=button, owns_machine=True,
         )  # fmt: skip
 

@@ -1,6 +1,7 @@
 """The bot's one process with its real parts: Valkey, database, worker, web server, reporter."""
 
 import asyncio
+import itertools
 import os
 import signal
 import subprocess
@@ -21,23 +22,27 @@ from handlers.message import Link, Message, Progress
 from jobs.lifecycle import RunState
 from jobs.models import Run
 
-PLACE = Place(platform="recorder", channel="c", thread="t")
-
 
 class Recorder(Platform):
-    name = "recorder"
+    """Each is a platform of its own: it hears and shows nothing of what the others' runs lead to."""
+
     edit_every = 0.05
+    numbers = itertools.count()
 
     def __init__(self) -> None:
+        self.name = f"recorder{next(self.numbers)}"
         self.posts: dict[str, Message] = {}
         self.edits: list[tuple[str, Message, bool]] = []
 
     async def run(self, receive: Receive) -> None: ...
 
-    async def send(self, place: Place, message: Message, *, live: bool = False) -> str:
+    async def send(self, place: Place, message: Message, *, key: str, live: bool = False) -> str:
         message_id = f"m{len(self.posts)}"
         self.posts[message_id] = message
         return message_id
+
+    async def find(self, place: Place, key: str) -> str | None:
+        return None
 
     async def edit(self, place: Place, message_id: str, message: Message, *, final: bool = False) -> None:
         self.edits.append((message_id, message, final))
@@ -62,12 +67,13 @@ async def bot(folder: Path) -> AsyncIterator[Bot]:
         yield bot
 
 
-def said(text: str, number: int) -> Incoming:
-    return Incoming(id=f"i{number}", place=PLACE, user="u", text=text, owns_machine=True)
+def said(recorder: Recorder, text: str, number: int) -> Incoming:
+    place = Place(platform=recorder.name, channel="c", thread="t")
+    return Incoming(id=f"i{number}", place=place, user="u", text=text, owns_machine=True)
 
 
 async def evaluate(bot: Bot, recorder: Recorder, number: int) -> Run:
-    (posted,) = await bot.receive(recorder, said("/eval mock sample_mcq limit=4", number))
+    (posted,) = await bot.receive(recorder, said(recorder, "/eval mock sample_mcq limit=4", number))
     assert posted.reply.group is not None, posted.reply.message
     await asyncio.wait_for(bot.reporter.settled([posted.reply.group]), 60)
     (run,) = bot.services.store.group_runs(posted.reply.group)
@@ -105,11 +111,17 @@ async def test_the_report_follows_the_scores_as_a_link_in_the_result(bot: Bot) -
 
 
 @pytest.mark.asyncio(loop_scope="module")
-async def test_the_same_message_twice_runs_once(bot: Bot) -> None:
+async def test_eleven_copies_of_a_message_run_once_and_are_answered_once(bot: Bot) -> None:
     recorder = Recorder()
     before = len(bot.services.store.runs(limit=1000))
-    await asyncio.gather(*(bot.receive(recorder, said("/eval mock sample_qa limit=1", 3)) for _ in range(3)))
+    copy = said(recorder, "/eval mock sample_qa limit=1", 3)
+    told = await asyncio.gather(*(bot.receive(recorder, copy) for _ in range(11)))
     assert len(bot.services.store.runs(limit=1000)) == before + 1
+    assert {posted.message_id for (posted,) in told} == {"m0"}, "each copy's sender is told of the one answer"
+    assert not await bot.accept(recorder, copy)
+    assert told[0][0].reply.group is not None
+    await bot.reporter.settled([told[0][0].reply.group])
+    assert len(recorder.posts) == 2
 
 
 @pytest.mark.asyncio(loop_scope="module")

@@ -14,12 +14,13 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, inspect, text
 from sqlalchemy.exc import IntegrityError
 
+import bot.outbox
 import handlers.questions
 import jobs.ledger
 from jobs.db import HEAD, MIGRATIONS, Base, current_revision, migrate, open_engine, reading
 
 ROOT = Path(__file__).resolve().parents[2]
-OWNERS = (handlers.questions, jobs.ledger)
+OWNERS = (bot.outbox, handlers.questions, jobs.ledger)
 """Imported so that all tables stand on `Base`."""
 
 

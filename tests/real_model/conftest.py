@@ -18,7 +18,7 @@ SHARED = ROOT.parent / "shared"
 def model_url() -> Iterator[str]:
     """The model's server, once for all tests."""
     server = subprocess.Popen(
-        [sys.executable, str(Path(__file__).with_name("serve.py"))],
+        [sys.executable, str(Path(__file__).resolve().parents[2] / "scripts" / "model_server.py")],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
     )  # fmt: skip
     assert server.stdout is not None

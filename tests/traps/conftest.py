@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from horses import Horses, Stable
 from redis import Redis
 
 from jobs.embedded import EmbeddedServer
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Count the traps among the faults: each waits for an endpoint or a hub that fails."""
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.is_relative_to(here):
+            item.add_marker(pytest.mark.fault)
 
 
 @pytest.fixture(scope="session")

@@ -27,7 +27,7 @@ names = st.sampled_from(sorted(snapshot().by_name))
 
 
 def test_the_snapshot_is_of_the_evalscope_that_is_pinned() -> None:
-    pinned = re.search(r'"evalscope==([\d.]+)"', (ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    pinned = re.search(r'"evalscope\[perf\]==([\d.]+)"', (ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     assert pinned is not None
     assert snapshot().evalscope_version == pinned[1]
 

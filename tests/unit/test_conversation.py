@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy.exc import OperationalError
 from support.services import FakeServices
 
 from handlers.message import Buttons, Log, Message, Table
@@ -101,6 +102,17 @@ async def test_an_answer_is_taken_once(services: FakeServices) -> None:
     await services.press(button)
     assert (await services.press(button)).refused
     assert len(services.submitted) == 1
+
+
+async def test_a_click_that_is_handled_again_after_a_crash_is_answered_as_the_first_time(
+    services: FakeServices,
+) -> None:
+    (reply,) = await services.say("evaluate mock on mmlu, 100 samples")
+    button = next(iter(buttons(reply).values()))
+    first, again = [await services.press(button, id="click") for _ in range(2)]
+    assert first.group is not None
+    assert (again.group, again.refused) == (first.group, False)
+    assert len(services.store.runs()) == 1
 
 
 async def test_an_answer_is_taken_from_the_person_who_was_asked_and_where_they_were(services: FakeServices) -> None:
@@ -330,6 +342,17 @@ async def test_a_bug_is_told_by_an_id_and_nothing_else(services: FakeServices, m
     (reply,) = await services.say("evaluate prod on gsm8k, 20 samples")
     assert "inside Scopebot" in reply.message.text
     assert "secret detail" not in reply.message.model_dump_json()
+
+
+async def test_an_outage_is_not_told_as_a_bug_the_message_is_handled_again(
+    services: FakeServices, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(**_: object) -> None:
+        raise OperationalError("INSERT", {}, Exception("database is locked"))
+
+    monkeypatch.setattr(services.store, "add_group", away)
+    with pytest.raises(OperationalError):
+        await services.say("evaluate prod on gsm8k, 20 samples")
 
 
 async def test_two_requests_in_one_message_are_both_handled(services: FakeServices) -> None:

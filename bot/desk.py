@@ -1,0 +1,105 @@
+"""One platform in one process: what comes in is kept and handled, what is due is posted, what goes on is reported."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from typing import TYPE_CHECKING
+
+import structlog
+
+from bot.alive import Alive, Lease
+from bot.bells import rung
+from bot.going import cancel, keep_going
+from bot.inbox import Inbox
+from bot.intake import Intake
+from bot.platforms.base import Platform, Posted
+from bot.reporter import PlatformReporter, Reporter
+from bot.sender import Sender
+from handlers.conversation import bug_reply, converse
+from handlers.incoming import Incoming, language_of
+from handlers.reply import Reply
+from handlers.texts import Texts
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+log = structlog.get_logger(__name__)
+
+LOOK_EVERY = 0.5
+"""Seconds after which it is looked whether another process has answered."""
+
+
+class Desk:
+    """Opened when the platform is attached, closed with the process."""
+
+    def __init__(self, platform: Platform, redis: Redis, alive: Alive, reporter: Reporter) -> None:
+        self.platform = platform
+        self._reporter = reporter
+        self._services, self._outbox, self._bells = reporter.services, reporter.outbox, reporter.bells
+        self._inbox = Inbox(redis, alive, platform.name, platform.session)
+        self._intake = Intake(self._inbox, self._handle, self._give_up)
+        self._sender = Sender(self._outbox, platform, alive, self._bells)
+        self._lease = Lease(redis, alive, f"report:{self._inbox.address}")
+        self._reports = PlatformReporter(reporter, platform, self._lease)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def open(self) -> None:
+        """Begin, with what was left by a process that is gone."""
+        await self._inbox.open()
+        await self._lease.hold()
+        self._tasks = [
+            asyncio.create_task(keep_going(task))
+            for task in (
+                self._intake.read, self._intake.look_for_leftovers, self._sender.run, self._lease.run,
+                self._reports.run,
+            )
+        ]  # fmt: skip
+
+    async def close(self) -> None:
+        """End; what is not done stays where others find it."""
+        await cancel(self._tasks)
+        await self._intake.close()
+        await self._sender.close()
+        await self._lease.let_go()
+        await self._inbox.close()
+
+    async def accept(self, incoming: Incoming) -> bool:
+        """Keep a message; False for a copy. The platform may acknowledge it when this returns."""
+        return await self._inbox.accept(incoming)
+
+    async def receive(self, incoming: Incoming) -> list[Posted]:
+        """Keep a message and return what it led to, once that is posted."""
+        with self._bells.said.listening() as said:
+            await self._inbox.accept(incoming)
+            while True:
+                posts = await asyncio.to_thread(self._outbox.answers, incoming.id)
+                if posts and all(post.sent for post in posts):
+                    return [Posted(post.reply, post.message_id) for post in posts if post.message_id is not None]
+                if self._sender.broken is not None:
+                    raise self._sender.broken
+                await rung(said, LOOK_EVERY)
+
+    async def _handle(self, incoming: Incoming) -> None:
+        """Answer a message unless it is answered: a copy of it, or this one by a process that died just then."""
+        if await asyncio.to_thread(self._outbox.answered, incoming.id):
+            return
+        about = await asyncio.to_thread(self._run_of_thread, incoming) if self.platform.run_threads else None
+        await self._answer(incoming, await converse(incoming, self._services, about))
+
+    async def _give_up(self, incoming: Incoming) -> None:
+        """Tell that a message cannot be handled."""
+        if not await asyncio.to_thread(self._outbox.answered, incoming.id):
+            bug = secrets.token_hex(4)
+            log.error("gave a message up", bug=bug, incoming=incoming.id)
+            await self._answer(incoming, [bug_reply(Texts(language_of(incoming.text)), bug)])
+
+    async def _answer(self, incoming: Incoming, replies: list[Reply]) -> None:
+        await asyncio.to_thread(self._outbox.record, incoming.id, incoming.place, replies)
+        self._bells.due.ring()
+        self._bells.runs.ring()  # what was asked for may have changed runs
+
+    def _run_of_thread(self, incoming: Incoming) -> int | None:
+        """Return the newest run of the conversation."""
+        place = incoming.place
+        return self._services.store.newest_run(place.platform, place.channel, place.thread)

@@ -1,0 +1,125 @@
+"""Handles what is in an inbox: in order in one place, side by side in different ones."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from bot.inbox import Entry, Inbox
+from handlers.incoming import Incoming, Place
+from jobs.outages import OUTAGES
+
+log = structlog.get_logger(__name__)
+
+IN_HAND = 64
+SIDE_BY_SIDE = 8
+BUGS = 3
+"""How often an entry may fail before it is told as a bug and dropped."""
+LOOK_EVERY = 1.0
+TURN_EVERY = 0.05
+"""Seconds between two looks at whether another process is done with what was said in a place before."""
+LONGEST_WAIT = 10.0
+
+Handle = Callable[[Incoming], Awaitable[None]]
+"""Handles a message and commits its effect; handling it again changes nothing."""
+
+
+class Intake:
+    """The messages this process has in hand."""
+
+    def __init__(self, inbox: Inbox, handle: Handle, give_up: Handle) -> None:
+        self._inbox = inbox
+        self._handle = handle
+        self._give_up = give_up
+        self._in_hand: set[str] = set()
+        self._lanes: dict[Place, deque[Entry]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._handling = asyncio.Semaphore(SIDE_BY_SIDE)
+        self._room = asyncio.Event()
+
+    async def read(self) -> None:
+        """Take new entries in hand as there is room for them, until cancelled."""
+        await self._inbox.open()
+        while True:
+            while len(self._in_hand) >= IN_HAND:
+                self._room.clear()
+                await self._room.wait()
+            for entry in await self._inbox.read(IN_HAND - len(self._in_hand)):
+                self._take(entry)
+
+    async def look_for_leftovers(self) -> None:
+        """Take in hand what dead processes left, until cancelled."""
+        await self._inbox.open()
+        while True:
+            for entry in await self._inbox.leftovers(len(self._in_hand)):
+                self._take(entry)
+            await asyncio.sleep(LOOK_EVERY)
+
+    async def close(self) -> None:
+        """Stop handling; what is not done is handled by another process, or the next."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _take(self, entry: Entry) -> None:
+        if entry.id in self._in_hand:
+            return
+        self._in_hand.add(entry.id)
+        place = entry.incoming.place
+        lane = self._lanes.get(place)
+        if lane is not None:
+            lane.append(entry)
+            return
+        self._lanes[place] = deque([entry])
+        task = asyncio.create_task(self._serve(place))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, place: Place) -> None:
+        """Handle the entries of one place, one after another."""
+        lane = self._lanes[place]
+        while lane:
+            entry = lane[0]
+            await self._see_to(entry)
+            lane.popleft()
+            self._in_hand.discard(entry.id)
+            self._room.set()
+        del self._lanes[place]
+
+    async def _see_to(self, entry: Entry) -> None:
+        """Handle an entry until its effect is committed: again after an outage, `BUGS` times after a bug."""
+        bugs, wait = 0, 0.1
+        while True:
+            try:
+                await self._wait_for_turn(entry)
+                async with self._handling:
+                    await (self._handle if bugs < BUGS else self._give_up)(entry.incoming)
+                await self._inbox.done(entry)
+            except OUTAGES as error:
+                log.warning("cannot handle a message now", incoming=entry.incoming.id, reason=repr(error))
+            except Exception:
+                bugs += 1
+                log.exception("handling a message failed", incoming=entry.incoming.id, times=bugs)
+                if bugs > BUGS:
+                    await self._drop(entry)
+                    return
+            else:
+                return
+            await asyncio.sleep(wait)
+            wait = min(2 * wait, LONGEST_WAIT)
+
+    async def _wait_for_turn(self, entry: Entry) -> None:
+        """Wait while another process handles what was said in the place before."""
+        while not await self._inbox.is_next(entry):  # noqa: ASYNC110 - it is another process that changes it
+            await asyncio.sleep(TURN_EVERY)
+
+    async def _drop(self, entry: Entry) -> None:
+        """Let an entry go of which not even the failure could be told."""
+        log.error("a message is dropped", incoming=entry.incoming.id)
+        try:
+            await self._inbox.done(entry)
+        except OUTAGES as error:
+            log.warning("cannot drop a message now", incoming=entry.incoming.id, reason=repr(error))

@@ -1,0 +1,224 @@
+"""What must be posted exactly once: a row for each post, recorded with the effect that it tells of, sent afterwards.
+
+A row is `pending`, then `sending` by one process, then `sent`. One that a dead process was sending may be on the
+platform or not: whoever takes it over looks there first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal, cast
+
+from sqlalchemy import ColumnElement, Engine, ForeignKey, Index, Select, String, and_, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Mapped, aliased, mapped_column
+
+from handlers.incoming import Place
+from handlers.message import Message
+from handlers.reply import Reply
+from jobs.db import Base, reading, transaction
+
+Role = Literal["reply", "status", "result", "none"]
+"""`none`: a message that is answered by nothing; the row says that it was handled."""
+
+PENDING, SENDING, SENT = "pending", "sending", "sent"
+
+
+class PostRow(Base):
+    """A post, due or made."""
+
+    __tablename__ = "outbox"
+    __table_args__ = (Index("ix_outbox_state_platform", "state", "platform"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(String(320), unique=True)
+    """`<incoming id>/<n>` for replies, `result:r12` for results: nothing is posted twice under one key."""
+    source: Mapped[str] = mapped_column(String(255), index=True)
+    """The incoming message that it answers; empty where it answers none."""
+    platform: Mapped[str] = mapped_column(String(64))
+    channel: Mapped[str] = mapped_column(String(255))
+    thread: Mapped[str] = mapped_column(String(255))
+    message: Mapped[dict[str, Any]]
+    group_id: Mapped[int | None] = mapped_column(ForeignKey("groups.id"), index=True)
+    role: Mapped[str] = mapped_column(String(16))
+    refused: Mapped[bool]
+    waits: Mapped[bool]
+    state: Mapped[str] = mapped_column(String(16))
+    owner: Mapped[str] = mapped_column(String(255))
+    """The process that sends it; empty before."""
+    message_id: Mapped[str | None] = mapped_column(String(255))
+    final: Mapped[bool]
+    """What it shows will not change any more."""
+    created_at: Mapped[datetime]
+    sent_at: Mapped[datetime | None]
+
+
+@dataclass(frozen=True)
+class Post:
+    """A row as it was read."""
+
+    id: int
+    key: str
+    place: Place
+    reply: Reply
+    role: Role
+    state: str
+    owner: str
+    message_id: str | None
+    final: bool
+
+    @property
+    def sent(self) -> bool:
+        """It is posted."""
+        return self.state == SENT
+
+    @property
+    def message(self) -> Message:
+        """What it says."""
+        return self.reply.message
+
+
+class Outbox:
+    """The posts in the database. Every method is one short transaction."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def answered(self, source: str) -> bool:
+        """Tell whether what a message led to is recorded."""
+        with reading(self._engine) as session:
+            return session.scalar(select(PostRow.id).where(PostRow.source == source).limit(1)) is not None
+
+    def record(self, source: str, place: Place, replies: Sequence[Reply]) -> bool:
+        """Record what answers a message: all of it, once. False where it was answered before."""
+        rows = [_row(f"{source}/{n}", place, reply, source=source) for n, reply in enumerate(replies)]
+        if not rows:
+            rows = [_row(f"{source}/0", place, Reply(Message(text="")), source=source, role="none")]
+        return self._add(rows)
+
+    def record_result(self, run: str, place: Place, message: Message, *, group: int, final: bool) -> bool:
+        """Record a run's result, once; `final` where nothing will be added to it."""
+        return self._add([_row(f"result:{run}", place, Reply(message, group=group), role="result", final=final)])
+
+    def due(self, platform: str, thread: str | None) -> dict[Place, set[str]]:
+        """Return where on a platform (or in one thread of it) something is to be posted, and who is at it already."""
+        query = select(PostRow.channel, PostRow.thread, PostRow.owner).distinct()
+        query = query.where(PostRow.state.in_([PENDING, SENDING]), PostRow.platform == platform)
+        if thread is not None:
+            query = query.where(PostRow.thread == thread)
+        places: dict[Place, set[str]] = {}
+        with reading(self._engine) as session:
+            for channel, row_thread, owner in session.execute(query):
+                place = Place(platform=platform, channel=channel, thread=row_thread)
+                places.setdefault(place, set()).update({owner} - {""})
+        return places
+
+    def take(self, place: Place, process: str, dead: Collection[str]) -> tuple[Post, bool] | None:
+        """Take the oldest unsent post of a place, to send it; None where there is none, or another process is at it.
+
+        With it comes whether it may have been posted already.
+        """
+        with transaction(self._engine) as session:
+            query = select(PostRow).where(PostRow.state.in_([PENDING, SENDING]), _at(PostRow, place))
+            row = session.scalar(query.order_by(PostRow.id).limit(1))
+            if row is None or (row.state == SENDING and row.owner != process and row.owner not in dead):
+                return None
+            doubtful, owner = row.state == SENDING, row.owner
+            earlier = aliased(PostRow)
+            before = select(earlier.id).where(
+                earlier.id < row.id, earlier.state.in_([PENDING, SENDING]), _at(earlier, place)
+            )
+            taken = session.execute(
+                update(PostRow)
+                .where(PostRow.id == row.id, PostRow.owner == owner, PostRow.state == row.state, ~before.exists())
+                .values(state=SENDING, owner=process)
+                .execution_options(synchronize_session=False)
+            )
+            return (_post(row), doubtful) if _changed(taken) else None
+
+    def still_ours(self, post_id: int, process: str) -> bool:
+        """Tell whether a post that a process took is its own still."""
+        query = select(PostRow.id).where(PostRow.id == post_id, PostRow.state == SENDING, PostRow.owner == process)
+        with reading(self._engine) as session:
+            return session.scalar(query) is not None
+
+    def sent(self, post_id: int, message_id: str) -> None:
+        """Take note that a post was made."""
+        with transaction(self._engine) as session:
+            session.execute(
+                update(PostRow)
+                .where(PostRow.id == post_id, PostRow.state != SENT)
+                .values(state=SENT, message_id=message_id, sent_at=datetime.now(UTC))
+            )
+
+    def edited(self, post_id: int, message: Message, *, final: bool) -> None:
+        """Take note of what a post shows now."""
+        with transaction(self._engine) as session:
+            session.execute(
+                update(PostRow)
+                .where(PostRow.id == post_id)
+                .values(message=message.model_dump(mode="json"), final=final)
+            )
+
+    def answers(self, source: str) -> list[Post]:
+        """Return what answers a message, in order."""
+        return self._posts(select(PostRow).where(PostRow.source == source))
+
+    def of_groups(self, groups: Collection[int]) -> list[Post]:
+        """Return the status messages and results of groups."""
+        return self._posts(select(PostRow).where(PostRow.group_id.in_(groups), PostRow.role.in_(["status", "result"])))
+
+    def _add(self, rows: Sequence[PostRow]) -> bool:
+        try:
+            with transaction(self._engine) as session:
+                for row in rows:
+                    session.add(row)
+                    session.flush()  # ids in the order they are posted in
+        except IntegrityError:
+            with reading(self._engine) as session:
+                if session.scalar(select(PostRow.id).where(PostRow.key == rows[0].key)) is None:
+                    raise
+            return False
+        return True
+
+    def _posts(self, query: Select[Any]) -> list[Post]:
+        with reading(self._engine) as session:
+            return [_post(row) for row in session.scalars(query.order_by(PostRow.id))]
+
+
+def _row(
+    key: str, place: Place, reply: Reply, *, source: str = "", role: Role | None = None, final: bool = False
+) -> PostRow:
+    if role is None:
+        role = "reply" if reply.group is None else "status"
+    return PostRow(
+        key=key, source=source, platform=place.platform, channel=place.channel, thread=place.thread,
+        message=reply.message.model_dump(mode="json"), group_id=reply.group, role=role, refused=reply.refused,
+        waits=reply.waits, state=SENT if role == "none" else PENDING, owner="", message_id=None, final=final,
+        created_at=datetime.now(UTC), sent_at=None,
+    )  # fmt: skip
+
+
+def _at(row: type[PostRow], place: Place) -> ColumnElement[bool]:
+    return and_(row.platform == place.platform, row.channel == place.channel, row.thread == place.thread)
+
+
+def _changed(result: object) -> bool:
+    return bool(cast("Any", result).rowcount == 1)
+
+
+def _post(row: PostRow) -> Post:
+    message = Message.model_validate(row.message)
+    return Post(
+        id=row.id,
+        key=row.key,
+        place=Place(platform=row.platform, channel=row.channel, thread=row.thread),
+        reply=Reply(message, group=row.group_id, refused=row.refused, waits=row.waits),
+        role=cast("Role", row.role),
+        state=row.state,
+        owner=row.owner,
+        message_id=row.message_id,
+        final=row.final,
+    )

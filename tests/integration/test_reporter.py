@@ -1,0 +1,254 @@
+"""Status messages are kept true and results are posted, from the database alone, whoever reports."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, text
+from support.peers import FakePeers
+from support.services import FakeServices
+
+import bot.edits
+import bot.reporter
+from bot.bells import Bells
+from bot.edits import Edits
+from bot.outbox import Outbox
+from bot.platforms.base import Platform, Receive
+from bot.reporter import PlatformReporter, Reporter
+from bot.sender import Sender
+from handlers.incoming import Place
+from handlers.message import Message
+from handlers.message import Progress as ProgressPart
+from handlers.reply import Reply
+from jobs.lifecycle import RunState
+from jobs.models import EvalSpec, Failure, Progress
+from jobs.store import Store
+
+PLACE = Place(platform="p", channel="c", thread="t")
+
+
+class Wall(Platform):
+    name = "p"
+
+    def __init__(self, *, edit_every: float = 0.0) -> None:
+        self.edit_every = edit_every
+        self.posts: dict[str, Message] = {}
+        self.edits: list[tuple[str, Message, bool]] = []
+        self.failures = 0
+
+    async def run(self, receive: Receive) -> None: ...
+
+    async def send(self, place: Place, message: Message, *, key: str, live: bool = False) -> str:
+        assert key not in self.posts
+        self.posts[key] = message
+        return key
+
+    async def find(self, place: Place, key: str) -> str | None:
+        return key if key in self.posts else None
+
+    async def edit(self, place: Place, message_id: str, message: Message, *, final: bool = False) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise ConnectionError
+        self.edits.append((message_id, message, final))
+
+    async def close(self) -> None: ...
+
+
+class FakeLease:
+    held = True
+
+
+class Desk:
+    """A reporter and a sender, as one bot process has them."""
+
+    def __init__(self, engine: Engine, platform: Platform) -> None:
+        self.store = Store(engine)
+        self.services = FakeServices(self.store)
+        self.outbox = Outbox(engine)
+        self.bells = Bells()
+        self.lease = FakeLease()
+        self.reporter = Reporter(self.services, self.outbox, self.bells)  # type: ignore[arg-type]
+        self._reports = PlatformReporter(self.reporter, platform, self.lease)  # type: ignore[arg-type]
+        self._sender = Sender(self.outbox, platform, FakePeers("me", {"me before"}), self.bells)
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[None]:
+        tasks = [asyncio.create_task(self._reports.run()), asyncio.create_task(self._sender.run())]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._sender.close()
+
+    def ask(self, *specs: EvalSpec, source: str = "i1") -> tuple[int, list[int]]:
+        """Have somebody ask for a group of runs; its status message is recorded."""
+        group, runs = self.store.add_group(
+            source=source, platform="p", channel="c", thread="t", user="u", language="en", text="x", specs=specs
+        )
+        self.outbox.record(source, PLACE, [Reply(Message(text="status"), group=group.id)])
+        return group.id, [run.id for run in runs]
+
+    def fail(self, run: int) -> None:
+        self.store.move(run, RunState.FAILED, failure=Failure(code="run_crashed", params={"reason": "x"}))
+        self.reporter.wake()
+
+
+@pytest.fixture(autouse=True)
+def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bot.edits, "FIRST_WAIT", 0.05)
+    monkeypatch.setattr(bot.reporter, "TICK", 0.05)
+
+
+async def until(true: Callable[[], object], within: float = 10) -> None:
+    async with asyncio.timeout(within):
+        while not true():
+            await asyncio.sleep(0.01)
+
+
+def settled(engine: Engine) -> int:
+    with engine.connect() as connection:
+        return int(connection.execute(text("SELECT count(*) FROM groups WHERE settled_at IS NOT NULL")).scalar_one())
+
+
+async def test_a_group_is_reported_to_its_end_and_then_not_looked_at_any_more(engine: Engine, mock_spec: Any) -> None:
+    wall = Wall()
+    desk = Desk(engine, wall)
+    group, runs = desk.ask(mock_spec(), mock_spec())
+    async with desk.open():
+        desk.fail(runs[0])
+        await until(lambda: "result:r1" in wall.posts)
+        assert settled(engine) == 0
+        desk.fail(runs[1])
+        async with asyncio.timeout(10):
+            await desk.reporter.settled([group])
+        assert list(wall.posts) == ["i1/0", "result:r1", "result:r2"]
+        await until(lambda: settled(engine) == 1)
+        await asyncio.sleep(0.3)
+    assert [final for _, _, final in wall.edits].count(True) == 1
+    assert wall.edits[-1][2]
+    assert desk.store.unsettled("p") == []
+
+
+async def test_a_restarted_reporter_goes_on_in_the_same_message_and_repeats_nothing(
+    engine: Engine, mock_spec: Any
+) -> None:
+    wall = Wall()
+    first = Desk(engine, wall)
+    _, runs = first.ask(mock_spec(), mock_spec())
+    async with first.open():
+        first.fail(runs[0])
+        await until(lambda: "result:r1" in wall.posts and wall.edits)
+    wall.edits.clear()
+    again = Desk(engine, wall)
+    async with again.open():
+        again.fail(runs[1])
+        await until(lambda: settled(engine) == 1)
+    assert list(wall.posts) == ["i1/0", "result:r1", "result:r2"]
+    assert {message_id for message_id, _, _ in wall.edits} == {"i1/0"}
+
+
+async def test_the_final_edit_is_tried_until_it_is_made_and_keeps_no_result_waiting(
+    engine: Engine, mock_spec: Any
+) -> None:
+    wall = Wall()
+    desk = Desk(engine, wall)
+    _, runs = desk.ask(mock_spec())
+    async with desk.open():
+        await until(lambda: wall.posts)
+        wall.failures = 4
+        desk.fail(runs[0])
+        await until(lambda: "result:r1" in wall.posts)
+        assert not any(final for _, _, final in wall.edits)
+        await until(lambda: settled(engine) == 1)
+    assert wall.failures == 0
+    assert wall.edits[-1][2]
+
+
+async def test_nothing_is_edited_or_recorded_without_the_lease(engine: Engine, mock_spec: Any) -> None:
+    wall = Wall()
+    desk = Desk(engine, wall)
+    desk.lease.held = False
+    _, runs = desk.ask(mock_spec())
+    async with desk.open():
+        desk.fail(runs[0])
+        await asyncio.sleep(0.5)
+        assert list(wall.posts) == ["i1/0"]
+        assert not wall.edits
+        desk.lease.held = True
+        await until(lambda: settled(engine) == 1)
+
+
+async def test_progress_is_shown_no_oftener_than_the_platform_allows_and_the_newest(
+    engine: Engine, mock_spec: Any
+) -> None:
+    wall = Wall(edit_every=0.4)
+    desk = Desk(engine, wall)
+    _, (run,) = desk.ask(mock_spec())
+    desk.store.move(run, RunState.QUEUED, attempt=1)
+    desk.store.move(run, RunState.RUNNING)
+    async with desk.open():
+        for done in range(100):
+            desk.services.progresses[run] = Progress(
+                attempt=1, phase="evaluating", done=done, total=100, updated_at=datetime.now(UTC)
+            )
+            await asyncio.sleep(0.01)
+        await until(lambda: _bar(wall.edits[-1][1]) == 99)
+    assert 2 <= len(wall.edits) <= 6
+
+
+def _bar(message: Message) -> int:
+    return next(part.done for part in message.parts if isinstance(part, ProgressPart))
+
+
+async def test_a_group_that_never_got_a_status_message_gets_its_results(engine: Engine, mock_spec: Any) -> None:
+    wall = Wall()
+    desk = Desk(engine, wall)
+    desk.store.add_group(
+        source="x", platform="p", channel="c", thread="t", user="u", language="en", text="x", specs=[mock_spec()]
+    )
+    async with desk.open():
+        desk.fail(1)
+        await asyncio.sleep(0.3)
+        assert not wall.posts, "its status message may be on its way"
+        with engine.begin() as connection:
+            long_ago = datetime.now(UTC) - timedelta(minutes=5)
+            connection.execute(text("UPDATE groups SET created_at = :at"), {"at": long_ago.isoformat(" ")})
+        await until(lambda: settled(engine) == 1)
+    assert list(wall.posts) == ["result:r1"]
+
+
+def test_a_budget_is_shared_by_all_messages_and_grows_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr(bot.edits.time, "monotonic", lambda: now)
+    edits = Edits(every=1.0, per_minute=12)  # two at once, then one in five seconds
+    assert [edits.may(post, final=False) for post in (1, 2, 3)] == [True, True, False]
+    assert not edits.may(3, final=True), "what is over is over, for a final edit too; it is tried again"
+    now += 5
+    assert not edits.due(4, final=False) or edits.may(3, final=True)
+    assert not edits.may(4, final=True)
+    now += 5
+    assert edits.may(1, final=False)
+    now += 5
+    assert not edits.may(1, final=False) or edits.edited_at(1) == now
+
+
+def test_a_failed_edit_waits_longer_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr(bot.edits.time, "monotonic", lambda: now)
+    monkeypatch.setattr(bot.edits, "FIRST_WAIT", 1.0)
+    edits = Edits(every=0.0, per_minute=6000)
+    assert [edits.failed(1) for _ in range(8)] == [1, 2, 4, 8, 16, 32, 60, 60]
+    assert not edits.due(1, final=True)
+    assert edits.due(2, final=True)
+    now += 60
+    assert edits.due(1, final=True)
+    edits.done(1)
+    assert edits.failed(1) == 1
