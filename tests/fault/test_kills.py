@@ -20,7 +20,7 @@ from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 from support.peers import FakePeers
 from support.recorder import Recorder
-from support.workers import end_worker, start_worker
+from support.workers import Office, end_worker, start_worker
 
 from bot.inbox import Inbox
 from bot.outbox import Outbox
@@ -96,7 +96,6 @@ class Bots:
 @pytest.fixture(scope="module")
 def office(tmp_path_factory: pytest.TempPathFactory, add_run: Callable[..., Run]) -> Iterator[Any]:
     """A worker, and what the bots share, apart from what the other tests use."""
-    from conftest import Office
 
     folder = tmp_path_factory.mktemp("kills")
     with EmbeddedServer(folder) as server, Redis.from_url(server.url) as redis:

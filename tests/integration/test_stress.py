@@ -17,7 +17,7 @@ from jobs.lifecycle import RunState
 from jobs.models import ModelTarget, PerfSpec
 
 if TYPE_CHECKING:
-    from conftest import Ended, Office
+    from support.workers import Ended, Office
 
 
 def load(url: str, **fields: Any) -> PerfSpec:

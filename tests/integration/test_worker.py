@@ -30,7 +30,7 @@ from jobs.queue import EVAL_TASK, JobPayload, enqueue, open_queue, sign
 from jobs.sample import SAMPLE_DATASETS
 
 if TYPE_CHECKING:
-    from conftest import Ended, Office
+    from support.workers import Ended, Office
 
 MCQ = SAMPLE_DATASETS["sample_mcq"]
 
