@@ -20,15 +20,15 @@ from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 
 from bot.alive import Alive
-from bot.bells import Bells
-from bot.desk import Desk
+from bot.attached import AttachedPlatform
+from bot.background import cancel, keep_going
 from bot.dispatcher import Dispatcher
-from bot.going import cancel, keep_going
 from bot.outbox import Outbox
 from bot.platforms.base import Platform, Posted
 from bot.reporter import Reporter
 from bot.services import BotServices
 from bot.settings import BotSettings
+from bot.wakeups import Wakeups
 from bot.web.links import Links
 from bot.web.server import Site, make_app
 from handlers.incoming import Incoming
@@ -59,7 +59,7 @@ class Bot:
     redis: AsyncRedis
     url: str
     alive: Alive
-    desks: dict[tuple[str, str], Desk] = field(default_factory=dict)
+    attached: dict[tuple[str, str], AttachedPlatform] = field(default_factory=dict)
     """By the platform's name and session."""
     attaching: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -73,12 +73,12 @@ class Bot:
 
     async def serve(self, platform: Platform) -> None:
         """Hear what people say on a platform, until there is nobody left to hear, or cancelled."""
-        desk = await self.attach(platform)
+        attached = await self.attach(platform)
 
         async def keep(incoming: Incoming) -> list[Posted]:
             if platform.session:
-                return await desk.receive(incoming)
-            await desk.accept(incoming)
+                return await attached.receive(incoming)
+            await attached.accept(incoming)
             return []
 
         try:
@@ -86,22 +86,22 @@ class Bot:
         finally:
             await platform.close()
 
-    async def attach(self, platform: Platform) -> Desk:
+    async def attach(self, platform: Platform) -> AttachedPlatform:
         """Begin to answer and to report on a platform; what an earlier process left undone there is done first."""
         async with self.attaching:
             address = (platform.name, platform.session)
-            desk = self.desks.get(address)
-            if desk is None or desk.platform is not platform:
-                if desk is not None:
-                    await desk.close()
-                desk = self.desks[address] = Desk(platform, self.redis, self.alive, self.reporter)
-                await desk.open()
-            return desk
+            attached = self.attached.get(address)
+            if attached is None or attached.platform is not platform:
+                if attached is not None:
+                    await attached.close()
+                attached = self.attached[address] = AttachedPlatform(platform, self.redis, self.alive, self.reporter)
+                await attached.open()
+            return attached
 
     async def leave(self) -> None:
         """Detach from all platforms."""
-        await asyncio.gather(*(desk.close() for desk in self.desks.values()))
-        self.desks.clear()
+        await asyncio.gather(*(attached.close() for attached in self.attached.values()))
+        self.attached.clear()
 
     async def follow_events(self) -> None:
         """Apply the workers' transitions as they come, until cancelled."""
@@ -172,7 +172,7 @@ async def open_bot(settings: BotSettings, *, workers: int) -> AsyncIterator[Bot]
         bot = Bot(
             settings=settings,
             services=services,
-            reporter=Reporter(services, Outbox(engine), Bells()),
+            reporter=Reporter(services, Outbox(engine), Wakeups()),
             ledger=Ledger(engine),
             redis=redis,
             url=url,

@@ -13,11 +13,11 @@ from collections.abc import Sequence
 import structlog
 
 from bot.alive import Lease
-from bot.bells import Bells, rung
 from bot.edits import Edits
 from bot.outbox import Outbox, Post
 from bot.platforms.base import Platform
 from bot.services import BotServices
+from bot.wakeups import Wakeups, woken
 from bot.watch import Watch, result_key
 from handlers.cards import result_message, status_message
 from handlers.message import Message
@@ -41,21 +41,21 @@ FINAL_EDIT_FIRST = 0.5
 class Reporter:
     """What every process knows of the reports, whichever process makes them."""
 
-    def __init__(self, services: BotServices, outbox: Outbox, bells: Bells) -> None:
+    def __init__(self, services: BotServices, outbox: Outbox, wakeups: Wakeups) -> None:
         self.services = services
         self.outbox = outbox
-        self.bells = bells
+        self.wakeups = wakeups
 
     def wake(self) -> None:
         """Look now rather than at the next tick."""
-        self.bells.runs.ring()
+        self.wakeups.runs.wake()
 
     async def settled(self, group_ids: list[int]) -> None:
         """Wait until the results of these groups are posted."""
-        with self.bells.said.listening() as said:
+        with self.wakeups.said.listening() as said:
             for group_id in group_ids:
                 while not await asyncio.to_thread(self._told, group_id):
-                    await rung(said, LOOK_EVERY)
+                    await woken(said, LOOK_EVERY)
 
     def watches(self, groups: Sequence[tuple[Group, list[Run]]]) -> dict[int, Watch]:
         """Return what is said of groups so far."""
@@ -78,7 +78,7 @@ class PlatformReporter:
 
     def __init__(self, reporter: Reporter, platform: Platform, lease: Lease) -> None:
         self._reporter = reporter
-        self._services, self._outbox, self._bells = reporter.services, reporter.outbox, reporter.bells
+        self._services, self._outbox, self._wakeups = reporter.services, reporter.outbox, reporter.wakeups
         self._platform = platform
         self._lease = lease
         self._edits = Edits(every=platform.edit_every, per_minute=platform.edits_per_minute)
@@ -92,12 +92,12 @@ class PlatformReporter:
         """Report until cancelled."""
         looked_at = -math.inf
         try:
-            with self._bells.runs.listening() as changed, self._bells.said.listening(changed):
+            with self._wakeups.runs.listening() as changed, self._wakeups.said.listening(changed):
                 while True:
-                    woken = await rung(changed, TICK)
+                    something_changed = await woken(changed, TICK)
                     if not self._lease.held:
                         continue
-                    if woken or time.monotonic() - looked_at > LOOK_EVERY:
+                    if something_changed or time.monotonic() - looked_at > LOOK_EVERY:
                         looked_at = time.monotonic()
                         self._watches = await asyncio.to_thread(self._look)
                         self._forget_others()
@@ -146,7 +146,7 @@ class PlatformReporter:
             editing.cancel()
         if watch.complete:
             await asyncio.to_thread(self._services.store.settle, watch.group.id)
-            self._bells.said.ring()
+            self._wakeups.said.wake()
 
     async def _edit_status(self, watch: Watch, texts: Texts) -> None:
         """Edit the status message if it says something new and it may be edited; the final state in any case."""
@@ -169,7 +169,7 @@ class PlatformReporter:
             await asyncio.to_thread(
                 self._outbox.record_result, run.name, watch.place, message, group=watch.group.id, final=final
             )
-            self._bells.due.ring()
+            self._wakeups.due.wake()
         elif final and not post.final and post.message_id is not None:
             await self._edit(post, result_message(run, texts, self._services.links), final=True)
 
@@ -189,7 +189,7 @@ class PlatformReporter:
         if final:
             self._finals.add(post.id)
             await asyncio.to_thread(self._outbox.edited, post.id, message, final=True)
-            self._bells.said.ring()
+            self._wakeups.said.wake()
 
     async def _progress(self, runs: list[Run]) -> dict[int, Progress]:
         found = {run.id: await self._services.progress(run.id) for run in runs if run.state not in ENDED}

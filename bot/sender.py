@@ -7,9 +7,9 @@ import asyncio
 import structlog
 
 from bot.alive import Peers
-from bot.bells import Bells, rung
 from bot.outbox import Outbox, Post
 from bot.platforms.base import Platform
+from bot.wakeups import Wakeups, woken
 from handlers.incoming import Place
 from jobs.outages import OUTAGES
 
@@ -25,11 +25,11 @@ LEAVES_WITHIN = 5.0
 class Sender:
     """One platform's posts, as one process makes them."""
 
-    def __init__(self, outbox: Outbox, platform: Platform, peers: Peers, bells: Bells) -> None:
+    def __init__(self, outbox: Outbox, platform: Platform, peers: Peers, wakeups: Wakeups) -> None:
         self._outbox = outbox
         self._platform = platform
         self._peers = peers
-        self._bells = bells
+        self._wakeups = wakeups
         self._dead: set[str] = set()
         self._lanes: dict[Place, asyncio.Task[None]] = {}
         self._again: set[Place] = set()
@@ -39,10 +39,10 @@ class Sender:
 
     async def run(self) -> None:
         """Post what is due, when it is, until cancelled."""
-        with self._bells.due.listening() as due:
+        with self._wakeups.due.listening() as due:
             while True:
                 await self.look()
-                await rung(due, LOOK_EVERY)
+                await woken(due, LOOK_EVERY)
 
     async def look(self) -> None:
         """Begin to post in each place where something is due and nobody is at it."""
@@ -99,14 +99,14 @@ class Sender:
                     message_id = await self._put(post, doubtful=doubtful)
                 if message_id is not None:
                     await asyncio.to_thread(self._outbox.sent, post.id, message_id)
-                    self._bells.said.ring()
+                    self._wakeups.said.wake()
                     return
             except Exception as error:
                 log.warning("posting failed; trying again", key=post.key, wait=wait, reason=repr(error))
                 doubtful = True
                 if self._platform.session and message_id is None:
                     self.broken = error
-                    self._bells.said.ring()
+                    self._wakeups.said.wake()
             if await _left(self._leaving, wait):
                 return
             wait = min(2 * wait, LONGEST_WAIT)

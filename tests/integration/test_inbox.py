@@ -10,7 +10,7 @@ import redis as redis_errors
 from redis.asyncio import Redis as AsyncRedis
 from support.peers import FakePeers
 
-from bot.going import cancel, keep_going
+from bot.background import cancel, keep_going
 from bot.inbox import GROUP, Inbox
 from bot.intake import BUGS, Intake
 from handlers.incoming import Incoming, Place

@@ -12,9 +12,9 @@ from support.board import Board, place, reply
 from support.peers import FakePeers
 
 import bot.sender
-from bot.bells import Bells
 from bot.outbox import Outbox
 from bot.sender import Sender
+from bot.wakeups import Wakeups
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ async def test_posts_of_a_place_are_made_in_order_and_two_processes_make_each_on
     board = Board([])
     for number in range(12):
         outbox.record(f"i{number}", place(f"t{number % 3}"), [reply(), reply()])
-    senders = [Sender(outbox, board, FakePeers(name), Bells()) for name in ("one", "two")]
+    senders = [Sender(outbox, board, FakePeers(name), Wakeups()) for name in ("one", "two")]
     async with posting(senders[0]), posting(senders[1]):
         async with asyncio.timeout(20):
             while outbox.due("p", None):
@@ -115,7 +115,7 @@ async def test_a_post_that_failed_is_tried_again_and_made_once(outbox: Outbox, s
 
     setattr(board, side, fail)
     outbox.record("i1", place(), [reply(), reply()])
-    await post_all(Sender(outbox, board, FakePeers("one"), Bells()))
+    await post_all(Sender(outbox, board, FakePeers("one"), Wakeups()))
     assert board.keys == ["i1/0", "i1/1"]
     assert [post.message_id for post in outbox.answers("i1")] == ["id of i1/0", "id of i1/1"]
 
@@ -130,7 +130,7 @@ async def test_a_place_where_posting_fails_does_not_keep_another_waiting(outbox:
     board.before = fail
     outbox.record("bad", place("bad"), [reply()])
     outbox.record("good", place("good"), [reply()])
-    sender = Sender(outbox, board, FakePeers("one"), Bells())
+    sender = Sender(outbox, board, FakePeers("one"), Wakeups())
     async with posting(sender), asyncio.timeout(5):
         while not board.keys:
             await asyncio.sleep(0.01)
@@ -142,11 +142,11 @@ async def test_a_process_that_may_be_taken_for_dead_posts_nothing_and_lets_anoth
     board, peers = Board([]), FakePeers("frozen")
     peers.is_sure = False
     outbox.record("i1", place(), [reply()])
-    frozen = Sender(outbox, board, peers, Bells())
+    frozen = Sender(outbox, board, peers, Wakeups())
     async with posting(frozen):
         await asyncio.sleep(0.2)
         assert not board.keys
-        await post_all(Sender(outbox, board, FakePeers("other", {"frozen"}), Bells()))
+        await post_all(Sender(outbox, board, FakePeers("other", {"frozen"}), Wakeups()))
         peers.is_sure = True
         await asyncio.sleep(0.2)
     assert board.keys == ["i1/0"]
@@ -162,6 +162,6 @@ async def test_a_process_that_leaves_finishes_the_post_on_its_way(outbox: Outbox
 
     board.before = slow
     outbox.record("i1", place(), [reply(), reply()])
-    async with posting(Sender(outbox, board, FakePeers("one"), Bells())):
+    async with posting(Sender(outbox, board, FakePeers("one"), Wakeups())):
         await begun.wait()
     assert [post.state for post in outbox.answers("i1")] == ["sent", "pending"]

@@ -15,9 +15,9 @@ from support.board import Board, place, reply
 from support.peers import FakePeers
 
 import bot.sender
-from bot.bells import Bells
 from bot.outbox import Outbox, Post
 from bot.sender import Sender
+from bot.wakeups import Wakeups
 from handlers.incoming import Place
 from jobs.db import migrate, open_engine
 
@@ -111,7 +111,7 @@ class Posting(RuleBasedStateMachine):
                 raise TimeoutError
 
         board.before, board.after = before, after
-        sender = Sender(outbox, board, FakePeers(name, self.grave), Bells())
+        sender = Sender(outbox, board, FakePeers(name, self.grave), Wakeups())
         await sender.look()
         lanes = list(sender._lanes.values())
         await asyncio.gather(*lanes, return_exceptions=True)

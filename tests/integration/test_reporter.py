@@ -15,12 +15,12 @@ from support.services import FakeServices
 
 import bot.edits
 import bot.reporter
-from bot.bells import Bells
 from bot.edits import Edits
 from bot.outbox import Outbox
 from bot.platforms.base import Platform, Receive
 from bot.reporter import PlatformReporter, Reporter
 from bot.sender import Sender
+from bot.wakeups import Wakeups
 from handlers.incoming import Place
 from handlers.message import Message
 from handlers.message import Progress as ProgressPart
@@ -64,18 +64,18 @@ class FakeLease:
     held = True
 
 
-class Desk:
+class AttachedPlatform:
     """A reporter and a sender, as one bot process has them."""
 
     def __init__(self, engine: Engine, platform: Platform) -> None:
         self.store = Store(engine)
         self.services = FakeServices(self.store)
         self.outbox = Outbox(engine)
-        self.bells = Bells()
+        self.wakeups = Wakeups()
         self.lease = FakeLease()
-        self.reporter = Reporter(self.services, self.outbox, self.bells)  # type: ignore[arg-type]
+        self.reporter = Reporter(self.services, self.outbox, self.wakeups)  # type: ignore[arg-type]
         self._reports = PlatformReporter(self.reporter, platform, self.lease)  # type: ignore[arg-type]
-        self._sender = Sender(self.outbox, platform, FakePeers("me", {"me before"}), self.bells)
+        self._sender = Sender(self.outbox, platform, FakePeers("me", {"me before"}), self.wakeups)
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
@@ -120,34 +120,34 @@ def settled(engine: Engine) -> int:
 
 async def test_a_group_is_reported_to_its_end_and_then_not_looked_at_any_more(engine: Engine, mock_spec: Any) -> None:
     wall = Wall()
-    desk = Desk(engine, wall)
-    group, runs = desk.ask(mock_spec(), mock_spec())
-    async with desk.open():
-        desk.fail(runs[0])
+    attached = AttachedPlatform(engine, wall)
+    group, runs = attached.ask(mock_spec(), mock_spec())
+    async with attached.open():
+        attached.fail(runs[0])
         await until(lambda: "result:r1" in wall.posts)
         assert settled(engine) == 0
-        desk.fail(runs[1])
+        attached.fail(runs[1])
         async with asyncio.timeout(10):
-            await desk.reporter.settled([group])
+            await attached.reporter.settled([group])
         assert list(wall.posts) == ["i1/0", "result:r1", "result:r2"]
         await until(lambda: settled(engine) == 1)
         await asyncio.sleep(0.3)
     assert [final for _, _, final in wall.edits].count(True) == 1
     assert wall.edits[-1][2]
-    assert desk.store.unsettled("p") == []
+    assert attached.store.unsettled("p") == []
 
 
 async def test_a_restarted_reporter_goes_on_in_the_same_message_and_repeats_nothing(
     engine: Engine, mock_spec: Any
 ) -> None:
     wall = Wall()
-    first = Desk(engine, wall)
+    first = AttachedPlatform(engine, wall)
     _, runs = first.ask(mock_spec(), mock_spec())
     async with first.open():
         first.fail(runs[0])
         await until(lambda: "result:r1" in wall.posts and wall.edits)
     wall.edits.clear()
-    again = Desk(engine, wall)
+    again = AttachedPlatform(engine, wall)
     async with again.open():
         again.fail(runs[1])
         await until(lambda: settled(engine) == 1)
@@ -159,12 +159,12 @@ async def test_the_final_edit_is_tried_until_it_is_made_and_keeps_no_result_wait
     engine: Engine, mock_spec: Any
 ) -> None:
     wall = Wall()
-    desk = Desk(engine, wall)
-    _, runs = desk.ask(mock_spec())
-    async with desk.open():
+    attached = AttachedPlatform(engine, wall)
+    _, runs = attached.ask(mock_spec())
+    async with attached.open():
         await until(lambda: wall.posts)
         wall.failures = 4
-        desk.fail(runs[0])
+        attached.fail(runs[0])
         await until(lambda: "result:r1" in wall.posts)
         assert not any(final for _, _, final in wall.edits)
         await until(lambda: settled(engine) == 1)
@@ -174,15 +174,15 @@ async def test_the_final_edit_is_tried_until_it_is_made_and_keeps_no_result_wait
 
 async def test_nothing_is_edited_or_recorded_without_the_lease(engine: Engine, mock_spec: Any) -> None:
     wall = Wall()
-    desk = Desk(engine, wall)
-    desk.lease.held = False
-    _, runs = desk.ask(mock_spec())
-    async with desk.open():
-        desk.fail(runs[0])
+    attached = AttachedPlatform(engine, wall)
+    attached.lease.held = False
+    _, runs = attached.ask(mock_spec())
+    async with attached.open():
+        attached.fail(runs[0])
         await asyncio.sleep(0.5)
         assert list(wall.posts) == ["i1/0"]
         assert not wall.edits
-        desk.lease.held = True
+        attached.lease.held = True
         await until(lambda: settled(engine) == 1)
 
 
@@ -190,13 +190,13 @@ async def test_progress_is_shown_no_oftener_than_the_platform_allows_and_the_new
     engine: Engine, mock_spec: Any
 ) -> None:
     wall = Wall(edit_every=0.4)
-    desk = Desk(engine, wall)
-    _, (run,) = desk.ask(mock_spec())
-    desk.store.move(run, RunState.QUEUED, attempt=1)
-    desk.store.move(run, RunState.RUNNING)
-    async with desk.open():
+    attached = AttachedPlatform(engine, wall)
+    _, (run,) = attached.ask(mock_spec())
+    attached.store.move(run, RunState.QUEUED, attempt=1)
+    attached.store.move(run, RunState.RUNNING)
+    async with attached.open():
         for done in range(100):
-            desk.services.progresses[run] = Progress(
+            attached.services.progresses[run] = Progress(
                 attempt=1, phase="evaluating", done=done, total=100, updated_at=datetime.now(UTC)
             )
             await asyncio.sleep(0.01)
@@ -210,12 +210,12 @@ def _bar(message: Message) -> int:
 
 async def test_a_group_that_never_got_a_status_message_gets_its_results(engine: Engine, mock_spec: Any) -> None:
     wall = Wall()
-    desk = Desk(engine, wall)
-    desk.store.add_group(
+    attached = AttachedPlatform(engine, wall)
+    attached.store.add_group(
         source="x", platform="p", channel="c", thread="t", user="u", language="en", text="x", specs=[mock_spec()]
     )
-    async with desk.open():
-        desk.fail(1)
+    async with attached.open():
+        attached.fail(1)
         await asyncio.sleep(0.3)
         assert not wall.posts, "its status message may be on its way"
         with engine.begin() as connection:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import structlog
 
 from bot.alive import Alive, Lease
-from bot.bells import rung
-from bot.going import cancel, keep_going
+from bot.background import cancel, keep_going
 from bot.inbox import Inbox
 from bot.intake import Intake
 from bot.platforms.base import Platform, Posted
 from bot.reporter import PlatformReporter, Reporter
 from bot.sender import Sender
+from bot.wakeups import woken
 from handlers.conversation import bug_reply, converse
 from handlers.incoming import Incoming, language_of
 from handlers.reply import Reply
@@ -30,16 +30,16 @@ LOOK_EVERY = 0.5
 """Seconds after which it is looked whether another process has answered."""
 
 
-class Desk:
+class AttachedPlatform:
     """Opened when the platform is attached, closed with the process."""
 
     def __init__(self, platform: Platform, redis: Redis, alive: Alive, reporter: Reporter) -> None:
         self.platform = platform
         self._reporter = reporter
-        self._services, self._outbox, self._bells = reporter.services, reporter.outbox, reporter.bells
+        self._services, self._outbox, self._wakeups = reporter.services, reporter.outbox, reporter.wakeups
         self._inbox = Inbox(redis, alive, platform.name, platform.session)
         self._intake = Intake(self._inbox, self._handle, self._give_up)
-        self._sender = Sender(self._outbox, platform, alive, self._bells)
+        self._sender = Sender(self._outbox, platform, alive, self._wakeups)
         self._lease = Lease(redis, alive, f"report:{self._inbox.address}")
         self._reports = PlatformReporter(reporter, platform, self._lease)
         self._tasks: list[asyncio.Task[None]] = []
@@ -70,7 +70,7 @@ class Desk:
 
     async def receive(self, incoming: Incoming) -> list[Posted]:
         """Keep a message and return what it led to, once that is posted."""
-        with self._bells.said.listening() as said:
+        with self._wakeups.said.listening() as said:
             await self._inbox.accept(incoming)
             while True:
                 posts = await asyncio.to_thread(self._outbox.answers, incoming.id)
@@ -78,7 +78,7 @@ class Desk:
                     return [Posted(post.reply, post.message_id) for post in posts if post.message_id is not None]
                 if self._sender.broken is not None:
                     raise self._sender.broken
-                await rung(said, LOOK_EVERY)
+                await woken(said, LOOK_EVERY)
 
     async def _handle(self, incoming: Incoming) -> None:
         """Answer a message unless it is answered: a copy of it, or this one by a process that died just then."""
@@ -96,8 +96,8 @@ class Desk:
 
     async def _answer(self, incoming: Incoming, replies: list[Reply]) -> None:
         await asyncio.to_thread(self._outbox.record, incoming.id, incoming.place, replies)
-        self._bells.due.ring()
-        self._bells.runs.ring()  # what was asked for may have changed runs
+        self._wakeups.due.wake()
+        self._wakeups.runs.wake()  # what was asked for may have changed runs
 
     def _run_of_thread(self, incoming: Incoming) -> int | None:
         """Return the newest run of the conversation."""

@@ -7,20 +7,20 @@ import contextlib
 from collections.abc import Iterator
 
 
-class Bell:
+class Wakeup:
     """Wakes everyone who listens."""
 
     def __init__(self) -> None:
         self._listeners: set[asyncio.Event] = set()
 
-    def ring(self) -> None:
+    def wake(self) -> None:
         """Wake the listeners."""
         for listener in self._listeners:
             listener.set()
 
     @contextlib.contextmanager
     def listening(self, event: asyncio.Event | None = None) -> Iterator[asyncio.Event]:
-        """Give an event (a new one, or one that listens to another bell too) that every ring sets."""
+        """Give an event (a new one, or one that listens to another wakeup too) that is set whenever it wakes."""
         event = event or asyncio.Event()
         self._listeners.add(event)
         try:
@@ -29,19 +29,19 @@ class Bell:
             self._listeners.discard(event)
 
 
-class Bells:
+class Wakeups:
     """What a process tells itself."""
 
     def __init__(self) -> None:
-        self.runs = Bell()
+        self.runs = Wakeup()
         """A run changed, or has begun."""
-        self.due = Bell()
+        self.due = Wakeup()
         """Something is to be posted."""
-        self.said = Bell()
+        self.said = Wakeup()
         """Something was posted, or a group is settled."""
 
 
-async def rung(event: asyncio.Event, within: float) -> bool:
+async def woken(event: asyncio.Event, within: float) -> bool:
     """Wait for an event and clear it; False if it did not come in time."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(within):
