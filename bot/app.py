@@ -16,6 +16,7 @@ from typing import IO, Self, cast
 
 import structlog
 from aiohttp import web
+from pydantic import ValidationError
 from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 
@@ -109,10 +110,19 @@ class Bot:
         while True:
             read = await self.redis.xread({EVENTS: position}, block=READ_FOR_MS, count=500)
             for _, entries in cast("Sequence[tuple[bytes, Entries]]", read or ()):
-                events = [(key.decode(), Event.model_validate_json(fields[b"event"])) for key, fields in entries]
+                events = [(key.decode(), _event(fields)) for key, fields in entries]
                 await asyncio.to_thread(self.ledger.apply, events)
                 position = events[-1][0]
                 self.reporter.wake()
+
+
+def _event(fields: dict[bytes, bytes]) -> Event | None:
+    """Read a transition; None for one that cannot be read, such as another version's: it must not hold up the rest."""
+    try:
+        return Event.model_validate_json(fields[b"event"])
+    except (ValidationError, KeyError):
+        log.exception("a transition cannot be read")
+        return None
 
 
 @asynccontextmanager

@@ -308,9 +308,12 @@ def samples_of(run: Run, benchmark: BenchmarkResult, metric: MetricResult, texts
         return f"{metric.num:,}"
     dataset = next((d for d in spec.datasets if d.name == benchmark.name), None)
     everything = sum(dataset.subsets.values()) if dataset is not None else 0
-    if spec.limit is not None and everything > metric.num:
-        return texts("result.first", num=metric.num, all=everything)
-    return f"{metric.num:,}"
+    times = f" × {spec.repeats}" if spec.repeats > 1 else ""
+    questions = metric.num // spec.repeats
+    # a metric that counts something else (IFEval's instructions) is no share of the samples
+    if spec.limit is not None and metric.num == benchmark.succeeded and questions < everything:
+        return texts("result.first", num=questions, all=everything) + times
+    return f"{questions:,}{times}"
 
 
 def _row(subset: str, metric: MetricResult, score: float, interval: Interval | None, samples: str) -> tuple[str, ...]:

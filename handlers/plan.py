@@ -11,13 +11,12 @@ from jobs.models import DatasetTarget, EvalSpec
 
 @dataclass(frozen=True)
 class Surprise:
-    """A benchmark whose samples in all are not the number that was said, because the limit counts per subset."""
+    """Benchmarks whose samples in all are not the number that was said, because the limit counts per subset."""
 
-    dataset: DatasetTarget
+    datasets: tuple[DatasetTarget, ...]
     said: int
-    per_subset_total: int
-    spread_limit: int
-    spread_total: int
+    spread: tuple[EvalSpec, ...]
+    """The runs with the number spread over the subsets of each benchmark."""
 
 
 def split_by_benchmark(datasets: Sequence[DatasetTarget]) -> list[tuple[DatasetTarget, ...]]:
@@ -39,25 +38,38 @@ def total(specs: Sequence[EvalSpec]) -> int | None:
 
 
 def surprise(specs: Sequence[EvalSpec]) -> Surprise | None:
-    """Return the first benchmark that would evaluate more samples than were said."""
+    """Return the benchmarks that would evaluate more samples than were said, None where none would."""
+    found: dict[str, DatasetTarget] = {}
+    said = 0
     for spec in specs:
-        if not isinstance(spec.limit, int):
-            continue
         for dataset in spec.datasets:
-            planned = spec.samples(dataset)
-            if planned is None or planned // spec.repeats <= spec.limit:
-                continue
-            limit = max(1, math.floor(spec.limit / len(dataset.subsets)))
-            if (limit + 1) * len(dataset.subsets) - spec.limit < spec.limit - limit * len(dataset.subsets):
-                limit += 1
-            spread = spec.model_copy(update={"limit": limit})
-            return Surprise(
-                dataset=dataset, said=spec.limit, per_subset_total=planned, spread_limit=limit,
-                spread_total=spread.samples(dataset) or 0,
-            )  # fmt: skip
-    return None
+            if isinstance(spec.limit, int) and _exceeds(spec, dataset):
+                found[dataset.name] = dataset
+                said = spec.limit
+    if not found:
+        return None
+    return Surprise(tuple(found.values()), said, tuple(run for spec in specs for run in spread(spec)))
 
 
-def with_limit(specs: Sequence[EvalSpec], limit: int) -> list[EvalSpec]:
-    """Return the runs with another limit per subset."""
-    return [spec.model_copy(update={"limit": limit}) for spec in specs]
+def spread(spec: EvalSpec) -> list[EvalSpec]:
+    """Return the run with its limit spread over each benchmark's subsets: one run for each limit that this needs."""
+    by_limit: dict[int | float | None, list[DatasetTarget]] = {}
+    for dataset in spec.datasets:
+        limit = spec.limit
+        if isinstance(limit, int) and _exceeds(spec, dataset):
+            limit = _nearest_limit(limit, len(dataset.subsets))
+        by_limit.setdefault(limit, []).append(dataset)
+    return [
+        spec.model_copy(update={"limit": limit, "datasets": tuple(datasets)}) for limit, datasets in by_limit.items()
+    ]
+
+
+def _exceeds(spec: EvalSpec, dataset: DatasetTarget) -> bool:
+    planned = spec.samples(dataset)
+    return planned is not None and isinstance(spec.limit, int) and planned // spec.repeats > spec.limit
+
+
+def _nearest_limit(said: int, subsets: int) -> int:
+    """Return the limit per subset whose total comes nearest to the number said."""
+    below = max(1, math.floor(said / subsets))
+    return below + 1 if (below + 1) * subsets - said < said - below * subsets else below

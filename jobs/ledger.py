@@ -50,7 +50,7 @@ class Ledger:
         with reading(self.engine) as session:
             return session.get_one(PositionRow, STREAM).position
 
-    def apply(self, entries: Sequence[tuple[str, Event]]) -> set[int]:
+    def apply(self, entries: Sequence[tuple[str, Event | None]]) -> set[int]:
         """Apply transitions with their stream ids, in order; return the runs that changed."""
         changed: set[int] = set()
         with transaction(self.engine) as session:
@@ -58,7 +58,7 @@ class Ledger:
             for entry_id, event in entries:
                 if _order(entry_id) <= _order(row.position):
                     continue
-                if _apply(session, event):
+                if event is not None and _apply(session, event):
                     changed.add(event.run_id)
                 row.position = entry_id
         return changed

@@ -45,7 +45,12 @@ def evaluate(signed: str) -> str:
         if job is not None:
             announce_failure(workspace, job.id, JobKeyDiffers(worker=workspace.name))
         raise
-    return Attempt(workspace, payload).evaluate()
+    try:
+        return Attempt(workspace, payload).evaluate()
+    except Exception as error:  # a full disk, a store that is away: nobody else would say so
+        log.exception("attempt broke", run=f"r{payload.run_id}", attempt=payload.attempt)
+        announce_failure(workspace, payload.job_id, RunCrashed(detail=f"{type(error).__name__}: {error}"[:300]))
+        raise
 
 
 def announce_failure(workspace: Workspace, job_id: str, error: ScopebotError) -> None:
@@ -122,7 +127,9 @@ class Attempt:
         self._folder.mkdir(parents=True, exist_ok=True)
         source = self._payload.spec.resumes
         if not any((self._folder / name).exists() for name in ("configs", "perf")):
-            restored = self._workspace.artifacts.restore(self._payload.run_id, self._folder)
+            # the store may hold another installation's run of the same number too: a first attempt takes nothing of it
+            later = self._payload.attempt > 1
+            restored = self._workspace.artifacts.restore(self._payload.run_id, self._folder) if later else 0
             if not restored and source is not None:
                 self._workspace.artifacts.restore(source, self._folder)
                 (self._folder / "result.json").unlink(missing_ok=True)
@@ -139,7 +146,7 @@ class Attempt:
         if cancel_asked(redis, run_id):
             collected = None if self._engine is None else self._engine.collect_partial()
             result = self._result(RunState.CANCELLED, collected=collected)
-            self._keep(result)
+            self._keep(result, redis)
             event = Event(run_id=run_id, attempt=attempt, what="cancelled", worker=self._workspace.name, result=result)
             announce(redis, event)
         else:
@@ -216,9 +223,9 @@ class Attempt:
             reproduce=reproduce,
         )
 
-    def _keep(self, result: RunResult) -> None:
+    def _keep(self, result: RunResult, redis: Redis | None = None) -> None:
         """Store result.json before anybody hears of it, unless a newer attempt speaks for the run by now."""
-        if holder(self._workspace.redis, result.run_id) not in {None, result.attempt}:
+        if holder(redis or self._workspace.redis, result.run_id) not in {None, result.attempt}:
             _leave_at_once()
         data = json.dumps(result.model_dump(mode="json"), ensure_ascii=False, indent=1).encode()
         self._workspace.artifacts.write(result.run_id, "result.json", data)

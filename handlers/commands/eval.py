@@ -6,7 +6,7 @@ from pydantic import Field, JsonValue, ValidationError
 
 from handlers.context import Context
 from handlers.message import Message
-from handlers.plan import split_by_benchmark, surprise, total, with_limit
+from handlers.plan import Surprise, split_by_benchmark, surprise, total
 from handlers.policy import generation_settings, invalid, resolve_datasets, resolve_model
 from handlers.refusals import left_out, refusal
 from handlers.registry import Args, Intent, Words
@@ -55,32 +55,7 @@ async def handle(args: EvalArgs, context: Context) -> Reply:
     notes = _notes(args, context)
     surprised = surprise(specs) if context.parsed.by != "command_line" else None
     if surprised is not None:
-        return await ask(
-            context,
-            texts(
-                "ask.total",
-                dataset=surprised.dataset.name,
-                subsets=len(surprised.dataset.subsets),
-                said=surprised.said,
-            ),
-            [
-                Choice(
-                    "total",
-                    texts(
-                        "button.total",
-                        said=surprised.said,
-                        limit=surprised.spread_limit,
-                        total=surprised.spread_total,
-                    ),
-                    tuple(with_limit(specs, surprised.spread_limit)),
-                ),
-                Choice(
-                    "per_subset",
-                    texts("button.per_subset", limit=surprised.said, total=surprised.per_subset_total),
-                    tuple(specs),
-                ),
-            ],
-        )
+        return await _ask_which(context, surprised, specs)
     samples = total(specs)
     threshold = config.defaults.confirm_above_samples
     if samples is not None and samples > threshold:
@@ -92,6 +67,28 @@ async def handle(args: EvalArgs, context: Context) -> Reply:
             ],
         )
     return await submit(context, specs, notes)
+
+
+async def _ask_which(context: Context, surprised: Surprise, specs: list[EvalSpec]) -> Reply:
+    """Ask whether the number said was meant in all or for each subset, with what each of them comes to."""
+    texts = context.texts
+    names = ", ".join(dataset.name for dataset in surprised.datasets)
+    subsets = " + ".join(str(len(dataset.subsets)) for dataset in surprised.datasets)
+    many = len(surprised.spread) > 1 or len(surprised.spread[0].datasets) > 1
+    label = texts(
+        "button.total_each" if many else "button.total",
+        said=surprised.said,
+        limit=surprised.spread[0].limit,
+        total=_count(total(surprised.spread)),
+    )
+    per_subset = texts("button.per_subset", limit=surprised.said, total=_count(total(specs)))
+    question = texts("ask.total", dataset=names, subsets=subsets, said=surprised.said)
+    choices = [Choice("total", label, surprised.spread), Choice("per_subset", per_subset, tuple(specs))]
+    return await ask(context, question, choices)
+
+
+def _count(samples: int | None) -> str:
+    return "?" if samples is None else f"{samples:,}"
 
 
 async def _specs(args: EvalArgs, names: tuple[str, ...], context: Context) -> list[EvalSpec]:

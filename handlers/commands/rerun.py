@@ -8,13 +8,13 @@ from pydantic import Field, JsonValue, ValidationError
 
 from handlers.context import Context
 from handlers.message import Message
-from handlers.plan import surprise
+from handlers.plan import surprise, total
 from handlers.policy import generation_settings, invalid, resolve_datasets, resolve_model
 from handlers.references import run_number
 from handlers.refusals import refusal
 from handlers.registry import Args, Intent, Words
 from handlers.reply import Reply
-from handlers.submit import submit
+from handlers.submit import Choice, ask, submit
 from jobs.errors import InvalidValue
 from jobs.models import EvalSpec, PerfSpec
 
@@ -48,10 +48,13 @@ async def handle(args: RerunArgs, context: Context) -> Reply:
     if isinstance(run.spec, PerfSpec):
         return await _load_again(run.spec, args, context)
     spec = await _changed(run.spec, args, context)
-    found = surprise([spec])
-    if found is not None and args.limit is not None:
-        spec = spec.model_copy(update={"limit": found.spread_limit})
-    return await submit(context, [spec])
+    found = surprise([spec]) if args.limit is not None else None
+    specs = [spec] if found is None else list(found.spread)
+    samples, threshold = total(specs), context.services.config.defaults.confirm_above_samples
+    if samples is not None and samples > threshold:
+        question = context.texts("ask.above", total=samples, threshold=threshold)
+        return await ask(context, question, [Choice("run", context.texts("button.run", total=samples), tuple(specs))])
+    return await submit(context, specs)
 
 
 async def _load_again(spec: PerfSpec, args: RerunArgs, context: Context) -> Reply:

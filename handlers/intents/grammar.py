@@ -36,6 +36,7 @@ _ASKS_HOW_IT_GOES = re.compile(
 HOW = frozenset({"how do i", "怎么用", "如何使用"})
 ABOUT_RUNS = frozenset({"status", "results", "logs", "cancel", "resume", "rerun"})
 """Intents whose object is a run."""
+_FOR_A_BENCHMARK = re.compile(r"\d[\s-]*shot|zero[\s-]*shot|few[\s-]*shot|\bsubset|子集|样本学习|少样本", FLAGS)
 _ALL = re.compile(r"\b(?:all|everything|every run)\b|全部|所有|全都", FLAGS)
 _BREAK = re.compile(
     r"[;\n]+|[.?!](?=\s)|[。？！]|,?\s*\b(?:and\s+)?(?:then|afterwards|after\s+that)\b|"
@@ -207,6 +208,8 @@ def _read_rerun(intent: Intent, text: str, vocabulary: Vocabulary) -> Parsed:
     args, out = read_eval(intent, squeeze(rest), vocabulary)
     if run:
         args["run"] = run
+    if _FOR_A_BENCHMARK.search(rest) and "dataset_args" not in args:  # for which one, nobody said
+        out = [*out, refused("dataset_args", "refused.which_benchmark")]
     return settle(intent, args, out)
 
 

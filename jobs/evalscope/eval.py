@@ -13,7 +13,7 @@ from jobs.errors import NothingScored, ScopebotError
 from jobs.evalscope import fixes, preflight
 from jobs.evalscope.engine import Collected, Workplace
 from jobs.evalscope.failures import classify
-from jobs.evalscope.intervals import interval
+from jobs.evalscope.intervals import interval, of_questions
 from jobs.evalscope.observer import Observer, Tally
 from jobs.evalscope.reproduce import reproduce_line
 from jobs.evalscope.samples import SampleLog
@@ -186,12 +186,12 @@ def _private(model: ModelTarget, place: Workplace) -> dict[str, Any]:
 
 def _benchmark_result(name: str, benchmark: str, report: Any, tally: Tally | None) -> BenchmarkResult:
     summary = report.execution_summary
-    scores = [score for subset in tally.scores.values() for score in subset] if tally else []
+    values = [value for subset in tally.scores.values() for value in of_questions(subset)] if tally else []
     latencies = tally.latencies if tally else []
     return BenchmarkResult(
         name=name,
         benchmark=benchmark,
-        metrics=tuple(_metric_result(metric, report, scores) for metric in report.metrics),
+        metrics=tuple(_metric_result(metric, report, values) for metric in report.metrics),
         requested=summary.requested,
         succeeded=summary.succeeded,
         errored=summary.errored,
@@ -222,10 +222,9 @@ def _partial_result(score: RunningScore, benchmark: str) -> BenchmarkResult:
     )
 
 
-def _metric_result(metric: Any, report: Any, scores: list[Any]) -> MetricResult:
+def _metric_result(metric: Any, report: Any, values: list[float]) -> MetricResult:
     semantics = metric.semantics
     primary = metric.identity == report.primary_metric_identity
-    values = [float(score.score.main_value) for score in scores if score.score.value]
     return MetricResult(
         name=metric.identity.name,
         aggregation=metric.identity.aggregation,

@@ -10,7 +10,7 @@ from evalscope.api.registry import EVALUATOR_REGISTRY
 from evalscope.evaluator import DefaultEvaluator
 from evalscope.metrics.semantics import get_semantics_resolver
 
-from jobs.evalscope.intervals import interval
+from jobs.evalscope.intervals import interval, of_questions
 from jobs.evalscope.observer import Observer
 from jobs.evalscope.samples import Sample
 from jobs.models import RunningScore
@@ -86,7 +86,7 @@ def running_score(benchmark: Any, name: str, scores_by_subset: Mapping[str, Sequ
             return None
         identity = chosen.identity
         totals.append((chosen.score, chosen.num))
-        values.extend(float(score.score.main_value) for score in scores if score.score.value)
+        values.extend(of_questions(scores))
     count = sum(num for _, num in totals)
     if not count:
         return None

@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from jobs.models import Interval
 
 FEWEST_FOR_BOOTSTRAP = 10
+
+
+def of_questions(scores: Sequence[Any]) -> list[float]:
+    """Return one value for each question: the mean of its repeats, which are no samples of their own."""
+    by_question: dict[Any, list[float]] = {}
+    for number, score in enumerate(scores):
+        if score.score.value:
+            key = (number,) if score.group_id is None else score.group_id
+            by_question.setdefault(key, []).append(float(score.score.main_value))
+    return [sum(values) / len(values) for values in by_question.values()]
 
 
 def interval(values: Sequence[float], score: float) -> Interval | None:

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handlers.plan import split_by_benchmark, surprise, total, with_limit
+from handlers.plan import split_by_benchmark, surprise, total
 from jobs.models import DatasetTarget, EvalSpec, ModelTarget
 
 MOCK = ModelTarget(name="mock", model="mock_llm", eval_type="mock_llm")
@@ -33,7 +33,17 @@ def test_one_unknown_size_makes_the_total_unknown() -> None:
 def test_a_number_that_would_run_more_samples_than_said_is_a_surprise() -> None:
     found = surprise([spec({f"s{n}": 200 for n in range(57)}, limit=100)])
     assert found is not None
-    assert (found.said, found.per_subset_total, found.spread_limit, found.spread_total) == (100, 5700, 2, 114)
+    assert (found.said, [run.limit for run in found.spread], total(found.spread)) == (100, [2], 114)
+
+
+def test_only_benchmarks_with_several_subsets_get_another_limit() -> None:
+    mixed = spec({f"s{n}": 200 for n in range(57)}, limit=100)
+    single = DatasetTarget(name="gsm8k", benchmark="gsm8k", subsets={"main": 1319})
+    found = surprise([mixed.model_copy(update={"datasets": (*mixed.datasets, single)})])
+    assert found is not None
+    assert [dataset.name for dataset in found.datasets] == ["d"]
+    assert [(run.limit, [d.name for d in run.datasets]) for run in found.spread] == [(2, ["d"]), (100, ["gsm8k"])]
+    assert total(found.spread) == 214
 
 
 def test_fewer_samples_than_said_are_no_surprise() -> None:
@@ -58,11 +68,12 @@ def test_the_spread_limit_comes_nearer_to_the_number_said_than_its_neighbours(
         assert (total(specs) or 0) <= said
         return
     per = len(subsets)
-    assert found.spread_limit >= 1
-    assert abs(found.spread_limit * per - said) <= abs((found.spread_limit + 1) * per - said)
-    if found.spread_limit > 1:
-        assert abs(found.spread_limit * per - said) <= abs((found.spread_limit - 1) * per - said)
-    assert total(with_limit(specs, found.spread_limit)) == found.spread_total
+    limit = found.spread[0].limit
+    assert isinstance(limit, int)
+    assert limit >= 1
+    assert abs(limit * per - said) <= abs((limit + 1) * per - said)
+    if limit > 1:
+        assert abs(limit * per - said) <= abs((limit - 1) * per - said)
 
 
 def test_two_data_sets_of_one_benchmark_go_into_two_runs() -> None:
