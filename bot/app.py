@@ -43,6 +43,7 @@ from jobs.store import Store
 
 log = structlog.get_logger(__name__)
 
+TAKE_OVER_EVERY = 1.0
 READ_FOR_MS = 2000
 Entries = Sequence[tuple[bytes, dict[bytes, bytes]]]
 WORKER_LEAVES_WITHIN = 60.0
@@ -130,7 +131,7 @@ async def open_bot(settings: BotSettings, *, workers: int) -> AsyncIterator[Bot]
     """Start what the process needs and stop it at the end.
 
     The first process on a data folder also runs the web server and, with the embedded server, `workers` workers;
-    a second one (a console beside `serve`) uses those of the first.
+    a second one (a console beside `serve`) uses those of the first, and takes its place when it ends.
     """
     async with AsyncExitStack() as stack:
         embedded = settings.redis_url is None
@@ -155,27 +156,35 @@ async def open_bot(settings: BotSettings, *, workers: int) -> AsyncIterator[Bot]
                 "database": bool(await asyncio.to_thread(store.answers)),
             }
 
-        listening = _listen(settings.host, settings.port) if owner.owned else None
-        url = settings.public_url or (owner.web_url() if listening is None else _url_of(listening))
-        links = Links(settings.effective_secret_key, url)
-        if listening is not None:
+        links = Links(settings.effective_secret_key, settings.public_url or owner.web_url())
+        services = BotServices(
+            settings=settings, store=store, artifacts=artifacts, links=links, redis=redis, queue=queue
+        )
+
+        async def lead() -> None:
+            """Run what one process of a data folder runs: the web server, and the local workers."""
+            listening = _listen(settings.host, settings.port)
+            links.public_url = settings.public_url or _url_of(listening)
             site = Site(
                 store=store, artifacts=artifacts, redis=redis, links=links, ready=ready,
                 describe=lambda failure, language: Texts(language).error(failure),
             )  # fmt: skip
-            runner = web.AppRunner(make_app(site), access_log=None)
-            await runner.setup()
-            stack.push_async_callback(runner.cleanup)
-            await web.SockSite(runner, listening).start()
-            owner.tell_web_url(url)
-        services = BotServices(
-            settings=settings, store=store, artifacts=artifacts, links=links, redis=redis, queue=queue
-        )
-        if owner.owned and embedded:
-            for number in range(workers):
-                process = start_worker(settings, number)
-                stack.push_async_callback(asyncio.to_thread, _end_worker, process)
-            services.expect_workers()
+            await _serve_web(stack, site, listening)
+            owner.tell_web_url(links.public_url)
+            if embedded:
+                _start_workers(stack, settings, workers)
+                services.expect_workers()
+
+        async def take_over() -> None:
+            """Lead once the process that does so has ended."""
+            while not owner.take():  # noqa: ASYNC110 - another process holds the lock
+                await asyncio.sleep(TAKE_OVER_EVERY)
+            log.info("leading now")
+            await lead()
+            await asyncio.Event().wait()
+
+        if owner.owned:
+            await lead()
         alive = Alive(redis)
         await alive.renew()
         stack.push_async_callback(alive.end)
@@ -185,7 +194,7 @@ async def open_bot(settings: BotSettings, *, workers: int) -> AsyncIterator[Bot]
             reporter=Reporter(services, Outbox(engine), Wakeups()),
             ledger=Ledger(engine),
             redis=redis,
-            url=url,
+            url=links.public_url,
             alive=alive,
         )
         dispatcher = Dispatcher(settings=settings, store=store, redis=redis, queue=queue)
@@ -194,19 +203,37 @@ async def open_bot(settings: BotSettings, *, workers: int) -> AsyncIterator[Bot]
             asyncio.create_task(keep_going(bot.follow_events)),
             asyncio.create_task(keep_going(alive.run)),
         ]
+        if not owner.owned:
+            tasks.append(asyncio.create_task(keep_going(take_over)))
         stack.push_async_callback(cancel, tasks)
         stack.push_async_callback(bot.leave)
-        log.info("ready", url=url)
+        log.info("ready", url=bot.url)
         yield bot
+
+
+async def _serve_web(stack: AsyncExitStack, site: Site, listening: socket.socket) -> None:
+    """Serve the pages until the stack is left."""
+    runner = web.AppRunner(make_app(site), access_log=None)  # addresses hold tokens
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    await web.SockSite(runner, listening).start()
+
+
+def _start_workers(stack: AsyncExitStack, settings: BotSettings, count: int) -> None:
+    """Start workers that end when the stack is left."""
+    for number in range(count):
+        process = start_worker(settings, number)
+        stack.push_async_callback(asyncio.to_thread, _end_worker, process)
 
 
 def _listen(host: str, port: int) -> socket.socket:
     """Open the web server's socket; a port that another program has is passed over for a free one."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), reuse_port=False)
+        return socket.create_server((host, port), family=family)
     except OSError as error:
         log.warning("the web server's port is taken", host=host, port=port, reason=error.strerror)
-        return socket.create_server((host, 0))
+        return socket.create_server((host, 0), family=family)
 
 
 def _url_of(listening: socket.socket) -> str:
@@ -242,12 +269,15 @@ class _Ownership:
     def __init__(self, folder: Path) -> None:
         self._file: IO[str] = (folder / "bot.lock").open("a+")
         self._url = folder / "web_url"
+        self.owned = self.take()
+
+    def take(self) -> bool:
+        """Lead, if no other process does; tell whether this one does now."""
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            self.owned = False
-        else:
-            self.owned = True
+            return False
+        return True
 
     def __enter__(self) -> Self:
         return self

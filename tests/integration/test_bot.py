@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import aiohttp
@@ -137,6 +138,25 @@ async def test_a_second_process_uses_the_first_ones_server_and_workers(bot: Bot,
         run = await evaluate(second, recorder, 4)
         assert run.state is RunState.SUCCEEDED
     assert await bot.redis.ping()
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_second_process_takes_over_when_the_first_one_ends(tmp_path: Path) -> None:
+    async with AsyncExitStack() as first:
+        await first.enter_async_context(open_bot(settings(tmp_path), workers=0))
+        async with open_bot(settings(tmp_path), workers=1) as second:
+            assert not await second.services.workers()
+            await first.aclose()
+            for _ in range(300):
+                if await second.services.workers():
+                    break
+                await asyncio.sleep(0.1)
+            assert await second.services.workers()
+            async with (
+                aiohttp.ClientSession() as session,
+                session.get(f"{second.services.links.public_url}/readyz") as got,
+            ):  # type: ignore[attr-defined]
+                assert got.status == 200
 
 
 @pytest.mark.asyncio(loop_scope="module")
