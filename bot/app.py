@@ -179,7 +179,6 @@ async def open_bot(settings: BotSettings, *, workers: int) -> AsyncIterator[Bot]
             """Lead once the process that does so has ended."""
             while not owner.take():  # noqa: ASYNC110 - another process holds the lock
                 await asyncio.sleep(TAKE_OVER_EVERY)
-            log.info("leading now")
             await lead()
             await asyncio.Event().wait()
 

@@ -1,6 +1,7 @@
 """Every way a run can end before its time: cancelled, its process, its worker or its bot killed."""
 
 import asyncio
+import itertools
 import os
 import signal
 import sqlite3
@@ -24,22 +25,31 @@ from jobs.models import Run
 
 pytestmark = [pytest.mark.fault, pytest.mark.asyncio(loop_scope="module")]
 
-PLACE = Place(platform="recorder", channel="c", thread="t")
 ANSWER_TAKES = 0.25
 
 
 class Recorder(Platform):
-    name = "recorder"
     edit_every = 0.1
+    numbers = itertools.count(1)
 
     def __init__(self) -> None:
+        self.name = f"recorder{next(self.numbers)}"
         self.posts: list[Message] = []
+        self.keys: dict[str, str] = {}
+
+    @property
+    def place(self) -> Place:
+        return Place(platform=self.name, channel="c", thread="t")
 
     async def run(self, receive: Receive) -> None: ...
 
-    async def send(self, place: Place, message: Message, *, live: bool = False) -> str:
+    async def send(self, place: Place, message: Message, *, key: str, live: bool = False) -> str:
         self.posts.append(message)
-        return f"m{len(self.posts)}"
+        self.keys[key] = f"m{len(self.posts)}"
+        return self.keys[key]
+
+    async def find(self, place: Place, key: str) -> str | None:
+        return self.keys.get(key)
 
     async def edit(self, place: Place, message_id: str, message: Message, *, final: bool = False) -> None: ...
 
@@ -86,7 +96,7 @@ async def until(holds, within: float = 60.0) -> float:  # type: ignore[no-untype
 
 async def begin(bot: Bot, recorder: Recorder, number: int, text: str = "/eval slow sample_mcq") -> Run:
     """Start an evaluation; return it once some samples are done."""
-    incoming = Incoming(id=f"e{number}", place=PLACE, user="u", text=text, owns_machine=True)
+    incoming = Incoming(id=f"e{number}", place=recorder.place, user="u", text=text, owns_machine=True)
     (posted,) = await bot.receive(recorder, incoming)
     assert posted.reply.group is not None, posted.reply.message
     (run,) = bot.services.store.group_runs(posted.reply.group)
@@ -115,7 +125,7 @@ def horses(bot: Bot) -> list[psutil.Process]:
 
 
 async def say(bot: Bot, recorder: Recorder, text: str, number: str) -> Message:
-    incoming = Incoming(id=number, place=PLACE, user="u", text=text, owns_machine=True)
+    incoming = Incoming(id=number, place=recorder.place, user="u", text=text, owns_machine=True)
     (posted,) = await bot.receive(recorder, incoming)
     return posted.reply.message
 
