@@ -61,6 +61,8 @@ def settle(
     for name in _invalid(intent.args, kept):
         del kept[name]
         out.append(refused(name, "refused.value"))
+    for entry in out:  # said twice, once so that it cannot be taken: which one is meant is not ours to choose
+        kept.pop(entry.name, None)
     missing = tuple(name for name in intent.required if not (name in kept or (name == "model" and "models" in kept)))
     unique = tuple(dict.fromkeys((entry.name, entry.reason) for entry in out))
     return Parsed(

@@ -109,3 +109,9 @@ def test_a_parameter_is_refused(text: str, name: str, reason: str) -> None:
 
 def test_an_unknown_slash_command_is_no_request() -> None:
     assert understand("/frobnicate now", VOCABULARY).intent == "none"
+
+
+def test_a_value_that_is_refused_once_is_not_taken_from_another_place() -> None:
+    parsed = understand("/eval --model --model evaluate", VOCABULARY)
+    assert "model" not in parsed.args
+    assert [entry.name for entry in parsed.refused] == ["model"]
