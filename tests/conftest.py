@@ -39,7 +39,8 @@ POSTGRES_URL = os.environ.get("SCOPEBOT_TEST_POSTGRES_URL", "postgresql://postgr
 REAL_REDIS_URL = os.environ.get("SCOPEBOT_TEST_REDIS_URL", "redis://127.0.0.1:6379/15")
 OWN_VARIABLES = ("REDIS_URL", "DATABASE_URL", *(name for name in os.environ if name.startswith("SCOPEBOT_")))
 
-hypothesis.settings.register_profile("scopebot", deadline=None)  # other tests share the cores
+# other tests share the cores; CI tries the same examples each time, people new ones
+hypothesis.settings.register_profile("scopebot", deadline=None, derandomize=bool(os.environ.get("CI")))
 hypothesis.settings.load_profile("scopebot")
 
 
