@@ -16,7 +16,10 @@ from bot.logs import set_up_logging
 from jobs.errors import ScopebotError
 
 if TYPE_CHECKING:
+    from bot.app import Bot
+    from bot.platforms.console import ConsolePlatform
     from handlers.intents.parsed import Vocabulary
+    from jobs.models import Run
 
 
 class Commands(click.Group):
@@ -201,19 +204,32 @@ async def _chat(messages: tuple[str, ...], *, yes: bool, as_json: bool, echo: bo
     from bot.app import open_bot
     from bot.platforms.console import ConsolePlatform
     from bot.settings import BotSettings
+    from handlers.paused import GO_ON, button_id
     from jobs.lifecycle import RunState
 
     console = ConsolePlatform(messages, as_json=as_json, yes=yes, echo=echo, interactive=interactive)
     async with open_bot(BotSettings(), workers=1) as bot:
         with console.drawing():
             await console.run(lambda incoming: bot.receive(console, incoming))
-            if not interactive:
-                await bot.reporter.settled(console.groups)
+            paused = await _settled(bot, console) if not interactive else []
+            while yes and paused:
+                for run in paused:
+                    await console.press(button_id(run, GO_ON), lambda incoming: bot.receive(console, incoming))
+                paused = await _settled(bot, console)
         await console.close()
         runs = [run for group in console.groups for run in bot.services.store.group_runs(group)]
-    if any(run.state is not RunState.SUCCEEDED for run in runs) or console.refused:
+    if any(run.state not in {RunState.SUCCEEDED, RunState.PAUSED} for run in runs) or console.refused:
         return 1
-    return 2 if console.waits else 0
+    return 2 if console.waits or paused else 0
+
+
+async def _settled(bot: Bot, console: ConsolePlatform) -> list[Run]:
+    """Wait until nothing goes on by itself; return the runs that wait for an answer."""
+    from jobs.lifecycle import RunState
+
+    await bot.reporter.settled(console.groups)
+    runs = [run for group in console.groups for run in bot.services.store.group_runs(group)]
+    return [run for run in runs if run.state is RunState.PAUSED]
 
 
 @contextlib.contextmanager

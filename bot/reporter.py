@@ -18,9 +18,10 @@ from bot.outbox import Outbox, Post
 from bot.platforms.base import Platform
 from bot.services import BotServices
 from bot.wakeups import Wakeups, woken
-from bot.watch import Watch, result_key
+from bot.watch import Watch, question_key, result_key
 from handlers.cards import result_message, status_message
 from handlers.message import Message
+from handlers.paused import paused_message
 from handlers.texts import Texts
 from jobs.lifecycle import ENDED, RunState
 from jobs.models import Group, Progress, Run
@@ -51,7 +52,7 @@ class Reporter:
         self.wakeups.runs.wake()
 
     async def settled(self, group_ids: list[int]) -> None:
-        """Wait until the results of these groups are posted."""
+        """Wait until the results of these groups are posted, or nothing goes on before a question is answered."""
         with self.wakeups.said.listening() as said:
             for group_id in group_ids:
                 while not await asyncio.to_thread(self._told, group_id):
@@ -64,13 +65,16 @@ class Reporter:
             watch = watches[post.reply.group or 0]
             if post.role == "status":
                 watch.status = post
+            elif post.role == "question":
+                watch.questions[post.key] = post
             else:
                 watch.results[post.key] = post
         return watches
 
     def _told(self, group_id: int) -> bool:
         store = self.services.store
-        return self.watches([(store.group(group_id), store.group_runs(group_id))])[group_id].told
+        watch = self.watches([(store.group(group_id), store.group_runs(group_id))])[group_id]
+        return watch.told or watch.asks
 
 
 class PlatformReporter:
@@ -141,6 +145,8 @@ class PlatformReporter:
                 for run in watch.runs:
                     if run.state in ENDED:
                         await self._show_result(watch, run, texts)
+                    elif run.state is RunState.PAUSED:
+                        await self._ask(watch, run, texts)
             await editing
         finally:
             editing.cancel()
@@ -172,6 +178,17 @@ class PlatformReporter:
             self._wakeups.due.wake()
         elif final and not post.final and post.message_id is not None:
             await self._edit(post, result_message(run, texts, self._services.links), final=True)
+
+    async def _ask(self, watch: Watch, run: Run, texts: Texts) -> None:
+        """Ask, once, whether a paused run goes on."""
+        key = question_key(run)
+        if key in watch.questions:
+            return
+        progress = await self._services.progress(run.id)
+        message = paused_message(run, progress, texts, self._services.links)
+        attempt = key.partition(":")[2]
+        await asyncio.to_thread(self._outbox.record_question, attempt, watch.place, message, group=watch.group.id)
+        self._wakeups.due.wake()
 
     async def _edit(self, post: Post, message: Message, *, final: bool) -> None:
         """Edit a post if that may be now; a failure is tried again later, with what is true then."""

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from bot.outbox import Post
 from handlers.incoming import Place
-from jobs.lifecycle import ENDED
+from jobs.lifecycle import ENDED, RunState
 from jobs.models import Group, Run
 
 REPORT_WITHIN = 60.0
@@ -23,6 +23,8 @@ class Watch:
     runs: list[Run]
     status: Post | None = None
     results: dict[str, Post] = field(default_factory=dict)
+    """By the post's key."""
+    questions: dict[str, Post] = field(default_factory=dict)
     """By the post's key."""
 
     @property
@@ -39,6 +41,13 @@ class Watch:
     def ended(self) -> bool:
         """All its runs have ended."""
         return all(run.state in ENDED for run in self.runs)
+
+    @property
+    def asks(self) -> bool:
+        """It goes on, or ends, only once a person has answered what is posted."""
+        running = [run for run in self.runs if run.state not in ENDED]
+        posts = [self.questions.get(question_key(run)) for run in running if run.state is RunState.PAUSED]
+        return len(posts) == len(running) > 0 and all(post is not None and post.sent for post in posts)
 
     @property
     def told(self) -> bool:
@@ -63,6 +72,11 @@ class Watch:
 def result_key(run: Run) -> str:
     """Return the key under which a run's result is posted."""
     return f"result:{run.name}"
+
+
+def question_key(run: Run) -> str:
+    """Return the key under which it is asked whether a paused run goes on."""
+    return f"paused:{run.name}-a{run.attempt}"
 
 
 def _since_end(run: Run) -> float:

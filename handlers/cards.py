@@ -17,6 +17,7 @@ from handlers.perf_cards import (
     times_table,
 )
 from handlers.texts import Texts
+from handlers.verdicts import verdicts_part
 from jobs.dispatch import Place
 from jobs.lifecycle import ENDED, RunState
 from jobs.models import BenchmarkResult, EvalSpec, Interval, MetricResult, PerfSpec, Progress, Run, RunResult
@@ -37,6 +38,8 @@ def status_message(
     for run in runs:
         parts.append(progress_part(run, progress.get(run.id), texts, (places or {}).get(run.id)))
         parts.append(Link(label=f"{texts('result.page')} {run.name}", url=links.run_url(run.id)))
+        if run.state is RunState.RUNNING:
+            parts += verdicts_part(run, progress.get(run.id), texts, links)
     return Message(text=headline(runs, texts), parts=tuple(parts))
 
 
@@ -255,8 +258,10 @@ def progress_part(run: Run, progress: Progress | None, texts: Texts, place: Plac
     if isinstance(run.spec, PerfSpec):
         return perf_progress(run, run.spec, progress, texts, place_text(place, texts))
     state = texts(f"state.{run.state}")
-    if run.state in ENDED or progress is None or progress.attempt != run.attempt:
+    if run.state is RunState.WAITING or run.state in ENDED or progress is None or progress.attempt != run.attempt:
         note = place_text(place, texts) if run.state in {RunState.WAITING, RunState.QUEUED} else ""
+        if run.state is RunState.WAITING and progress is not None and progress.phase in {"checking", "checked"}:
+            note += f" ({texts(f'phase.{progress.phase}')})"
         done = _done(run)
         return ProgressPart(label=f"{run.name} {state}", done=done, total=run.spec.total or done or None, note=note)
     notes = [texts(f"phase.{progress.phase}", benchmark=progress.benchmark)]

@@ -24,9 +24,11 @@ STREAM = "events"
 
 _STATES = {
     "started": RunState.RUNNING,
+    "paused": RunState.PAUSED,
     "succeeded": RunState.SUCCEEDED,
     "failed": RunState.FAILED,
     "cancelled": RunState.CANCELLED,
+    "refused": RunState.FAILED,
 }
 
 

@@ -80,6 +80,7 @@ class Attempt:
         self._shipper = Shipper(workspace.artifacts, payload.run_id, self._folder)
         self._lease = RunLease(workspace.redis, payload.run_id, payload.attempt, lost=_leave_at_once)
         self._engine: Engine[Any] | None = None
+        self._pausing = False
 
     def evaluate(self) -> str:
         """Run, store the result, announce it, then write the HTML report; return the state it ended in."""
@@ -138,16 +139,22 @@ class Attempt:
                 cut_torn_line(path)
 
     def _on_sigterm(self, _number: int, _frame: object) -> None:
-        """End now: with the partial score if that was asked for, else so that the next attempt goes on."""
+        """End now: with the partial score if it is cancelled or paused, else so that the next attempt goes on."""
         assert self._workspace.settings.redis_url is not None
         # the interrupted code may hold the shared connection
         redis = Redis.from_url(self._workspace.settings.redis_url)
         run_id, attempt = self._payload.run_id, self._payload.attempt
-        if cancel_asked(redis, run_id):
+        cancelled = cancel_asked(redis, run_id)
+        if cancelled or self._pausing:
+            what, state = ("cancelled", RunState.CANCELLED) if cancelled else ("paused", RunState.PAUSED)
             collected = None if self._engine is None else self._engine.collect_partial()
-            result = self._result(RunState.CANCELLED, collected=collected)
+            result = self._result(state, collected=collected)
             self._keep(result, redis)
-            event = Event(run_id=run_id, attempt=attempt, what="cancelled", worker=self._workspace.name, result=result)
+            if not cancelled:  # another worker may have to go on
+                self._shipper.ship()
+            event = Event.model_validate({
+                "run_id": run_id, "attempt": attempt, "what": what, "worker": self._workspace.name, "result": result,
+            })  # fmt: skip
             announce(redis, event)
         else:
             done = 0 if self._engine is None else self._engine.done
@@ -157,6 +164,11 @@ class Attempt:
         self._lease.release(redis)
         self._shipper.ship()
         os._exit(0)
+
+    def _pause(self) -> None:
+        """End this attempt until a person says whether the run goes on; called from one of EvalScope's threads."""
+        self._pausing = True
+        os.kill(os.getpid(), signal.SIGTERM)
 
     def _add_report(self, engine: Engine[Any], place: Workplace) -> None:
         """Write the HTML report, which may follow the scores, and what it loads."""
@@ -176,6 +188,7 @@ class Attempt:
             folder=self._folder,
             config=self._workspace.settings.config,
             tell=self._tell,
+            pause=self._pause,
         )
 
     def _tell(self, progress: Progress) -> None:

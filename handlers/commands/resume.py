@@ -6,6 +6,7 @@ import asyncio
 
 from handlers.context import Context
 from handlers.message import Message
+from handlers.paused import go_on, is_at
 from handlers.references import run_number
 from handlers.registry import Args, Intent, Words
 from handlers.reply import Reply
@@ -26,6 +27,11 @@ async def handle(args: ResumeArgs, context: Context) -> Reply:
     if number is None:
         return Reply(Message(text=texts("logs.no_run")), waits=True)
     run = await asyncio.to_thread(store.run, number)
+    if run.state is RunState.PAUSED:
+        group = await asyncio.to_thread(store.group, run.group_id)
+        if is_at(group, context.incoming.place):
+            return await go_on(run, context.services, texts)
+        run = await context.services.cancel(run)  # its result would be posted where it was asked for, not here
     if run.state not in ENDED:
         return Reply(Message(text=texts("resume.running", run=run.name)))
     if run.state is RunState.SUCCEEDED:

@@ -13,6 +13,7 @@ from jobs.errors import NothingScored, ScopebotError
 from jobs.evalscope import fixes, preflight
 from jobs.evalscope.engine import Collected, Workplace
 from jobs.evalscope.failures import classify
+from jobs.evalscope.first_look import FirstLook
 from jobs.evalscope.intervals import interval, of_questions
 from jobs.evalscope.observer import Observer, Tally
 from jobs.evalscope.reproduce import reproduce_line
@@ -58,7 +59,10 @@ class EvalEngine:
 
         self._names = {dataset.benchmark: dataset.name for dataset in spec.datasets}
         samples = SampleLog(place.folder / "samples.db")
-        observer = Observer(attempt=place.attempt, tell=place.tell, samples=samples)
+        observer = Observer(
+            attempt=place.attempt, tell=place.tell, samples=samples, first_look=FirstLook(spec.first_look),
+            unreadable=place.pause if spec.pause_if_unreadable else None,
+        )  # fmt: skip
         self._observer = observer
         for dataset in spec.datasets:
             planned = spec.samples(dataset)
