@@ -60,9 +60,12 @@ def serve(workers: int) -> None:
 
 @main.command()
 @click.option("--with-parent", is_flag=True, hidden=True, help="Leave when the process that started it does.")
-def worker(*, with_parent: bool) -> None:
-    """Run a worker: evaluates what the queue holds."""
+@click.option("--checks", is_flag=True, hidden=True, help="Be the light process that each worker starts.")
+def worker(*, with_parent: bool, checks: bool) -> None:
+    """Run a worker: evaluates what the queue holds, and checks what waits."""
+    from bot.light import light_process
     from jobs.config import Settings
+    from jobs.light import run_light
     from jobs.worker import run_worker
 
     settings = Settings()
@@ -71,7 +74,11 @@ def worker(*, with_parent: bool) -> None:
         raise click.ClickException(
             "Set REDIS_URL to the bot's Redis; `scopebot serve` without it starts its own worker."
         )
-    run_worker(settings, die_with_parent=with_parent)
+    if checks:
+        run_light(settings)
+        return
+    with light_process():
+        run_worker(settings, die_with_parent=with_parent)
 
 
 @main.command()

@@ -6,10 +6,11 @@ import json
 import os
 import shutil
 import signal
+import socket
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import structlog
 from redis import Redis
@@ -18,8 +19,22 @@ from rq import get_current_job
 
 from jobs.artifacts import Shipper
 from jobs.cancel import cancel_asked
-from jobs.errors import JobKeyDiffers, RunCrashed, RunKilled, ScopebotError
+from jobs.errors import (
+    DatasetUnreachable,
+    EndpointBroken,
+    EndpointBusy,
+    EndpointDenied,
+    EndpointNotJson,
+    EndpointRejected,
+    EndpointSilent,
+    EndpointWrongModel,
+    JobKeyDiffers,
+    RunCrashed,
+    RunKilled,
+    ScopebotError,
+)
 from jobs.events import Event, announce, read_progress, write_progress
+from jobs.fleet import living_workers
 from jobs.lease import RunLease, holder
 from jobs.lifecycle import RunState
 from jobs.models import EvalSpec, Failure, Loss, PerfSpec, Progress, Reproduce, RunResult
@@ -31,6 +46,11 @@ if TYPE_CHECKING:
     from jobs.workspace import Workspace
 
 log = structlog.get_logger(__name__)
+
+MAY_PASS = (EndpointSilent, EndpointBusy, EndpointBroken, DatasetUnreachable, RunCrashed)
+"""What a check may meet and the run's turn, hours later, may not."""
+SAID_BY_ENDPOINT = (EndpointWrongModel, EndpointDenied, EndpointRejected, EndpointNotJson)
+"""What an endpoint says to every host alike; other findings may be this host's own."""
 
 
 def evaluate(signed: str) -> str:
@@ -51,6 +71,15 @@ def evaluate(signed: str) -> str:
         log.exception("attempt broke", run=f"r{payload.run_id}", attempt=payload.attempt)
         announce_failure(workspace, payload.job_id, RunCrashed(detail=f"{type(error).__name__}: {error}"[:300]))
         raise
+
+
+def check(signed: str) -> str:
+    """Check a run that waits for its turn; say so at once if it cannot succeed. Its attempt will check again."""
+    from jobs.workspace import current
+
+    workspace = current()
+    payload = unsign(signed, workspace.settings.effective_job_key)
+    return Check(workspace, payload).check()
 
 
 def announce_failure(workspace: Workspace, job_id: str, error: ScopebotError) -> None:
@@ -249,6 +278,49 @@ class Attempt:
             "worker": self._workspace.name, "result": result, "failure": failure,
         })  # fmt: skip
         announce(self._workspace.redis, event)
+
+
+class Check:
+    """The check of one waiting run on this host, before its first attempt."""
+
+    def __init__(self, workspace: Workspace, payload: JobPayload) -> None:
+        self._workspace = workspace
+        self._payload = payload
+
+    def check(self) -> str:
+        """Return what came of it: checked, refused, or undecided where it may still go well at its turn."""
+        from jobs.evalscope.engine import Workplace
+
+        run_id, spec = self._payload.run_id, self._payload.spec
+        self._tell("checking")
+        self._workspace.guard_sockets(spec.model.network)
+        place = Workplace(
+            run_id=run_id, attempt=0, folder=self._workspace.settings.folder / "work" / f"r{run_id}",
+            config=self._workspace.settings.config, tell=lambda _progress: None,
+        )  # fmt: skip
+        try:
+            make_engine(spec, self._workspace.catalog).check(spec, place)
+        except ScopebotError as error:
+            log.info("check failed", run=f"r{run_id}", code=error.code)
+            if not self._is_final(error):
+                return "undecided"
+            failure = Failure(code=error.code, params=error.params)
+            event = Event(run_id=run_id, attempt=0, what="refused", worker=self._workspace.name, failure=failure)
+            announce(self._workspace.redis, event)
+            return "refused"
+        self._tell("checked")
+        return "checked"
+
+    def _is_final(self, error: ScopebotError) -> bool:
+        """Tell whether the run would fail with this at its turn too, wherever it is sent."""
+        if isinstance(error, MAY_PASS):
+            return False
+        hosts = {facts["host"] for facts in living_workers(self._workspace.redis)}
+        return isinstance(error, SAID_BY_ENDPOINT) or hosts <= {socket.gethostname()}
+
+    def _tell(self, phase: Literal["checking", "checked"]) -> None:
+        progress = Progress(attempt=0, phase=phase, total=self._payload.spec.total, updated_at=datetime.now(UTC))
+        write_progress(self._workspace.redis, self._payload.run_id, progress)
 
 
 def make_engine(spec: EvalSpec | PerfSpec, catalog: Catalog) -> Engine[Any]:

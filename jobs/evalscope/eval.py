@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from jobs.evalscope.reproduce import reproduce_line
 from jobs.evalscope.samples import SampleLog
 from jobs.models import (
     BenchmarkResult,
+    DatasetTarget,
     EvalSpec,
     MetricResult,
     ModelTarget,
@@ -46,10 +47,23 @@ class EvalEngine:
         self._write_report = fixes.postpone_html_report()
 
     def check(self, spec: EvalSpec, place: Workplace) -> None:
-        """See `Engine.check`."""
+        """See `Engine.check`. Loads the data, which may take a while where it has to come from a hub."""
+        try:
+            self._check_at_once(spec, place)
+            self._check_loads(spec, place, spec.datasets)
+        except Exception as error:
+            raise _told(error, spec, place) from error
+
+    def _check_at_once(self, spec: EvalSpec, place: Workplace) -> None:
+        """Check what is known in seconds."""
         for dataset in spec.datasets:
             preflight.check_dataset(dataset, self._catalog, place.config, place.folder.parent)
         preflight.check_endpoint(spec.model, preflight.read_key(spec.model, place.config))
+
+    def _check_loads(self, spec: EvalSpec, place: Workplace, datasets: Sequence[DatasetTarget]) -> None:
+        """Load one sample of each subset."""
+        for dataset in datasets:
+            preflight.check_loads(task_config(spec, place.config), dataset.benchmark)
 
     def run(self, spec: EvalSpec, place: Workplace) -> None:
         """See `Engine.run`."""
@@ -72,8 +86,10 @@ class EvalEngine:
         observer.start()
         try:
             observer.enter("checking")
-            self.check(spec, place)
+            self._check_at_once(spec, place)
             observer.enter("loading")
+            # the first one is loaded before anything is asked of the model; the others would fail after it
+            self._check_loads(spec, place, spec.datasets[1:])
             key = preflight.read_key(spec.model, place.config)
             if key is not None:
                 fixes.hide_in_logs(key)

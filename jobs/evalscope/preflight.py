@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,6 +20,7 @@ from jobs.errors import (
     KeyMissing,
     KeyNotForHost,
     NltkMissing,
+    NothingScored,
     SandboxNeeded,
     UnknownBenchmark,
 )
@@ -102,6 +104,16 @@ def check_dataset(dataset: DatasetTarget, catalog: Catalog, config: Config, shar
         raise NltkMissing(detail="tokenizers/punkt_tab")
     if dataset.benchmark == "ifeval" and importlib.util.find_spec("langdetect") is None:
         raise ExtraMissing(install="pip install 'evalscope[ifeval]'")
+
+
+def check_loads(task: Mapping[str, Any], benchmark: str) -> None:
+    """Load one sample of each of a benchmark's subsets as EvalScope will; raises what that raises."""
+    from evalscope.api.registry import get_benchmark
+    from evalscope.config import TaskConfig
+
+    loaded = get_benchmark(benchmark, TaskConfig(**{**task, "datasets": [benchmark], "limit": 1})).load_dataset()
+    if not any(len(samples) for samples in loaded.values()):
+        raise NothingScored
 
 
 def local_folder(dataset: DatasetTarget, config: Config) -> Path:
