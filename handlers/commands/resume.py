@@ -7,6 +7,7 @@ import asyncio
 from handlers.context import Context
 from handlers.message import Message
 from handlers.paused import go_on, is_at
+from handlers.policy import resolve_again
 from handlers.references import run_number
 from handlers.registry import Args, Intent, Words
 from handlers.reply import Reply
@@ -36,7 +37,8 @@ async def handle(args: ResumeArgs, context: Context) -> Reply:
         return Reply(Message(text=texts("resume.running", run=run.name)))
     if run.state is RunState.SUCCEEDED:
         return Reply(Message(text=texts("resume.succeeded", run=run.name)))
-    return await submit(context, [run.spec.model_copy(update={"resumes": run.id})])
+    model = await resolve_again(run.spec.model, incoming=context.incoming, config=context.services.config)
+    return await submit(context, [run.spec.model_copy(update={"model": model, "resumes": run.id})])
 
 
 INTENT = Intent(
