@@ -17,7 +17,7 @@ from jobs.evalscope.first_look import FirstLook
 from jobs.evalscope.intervals import interval, of_questions
 from jobs.evalscope.observer import Observer, Tally
 from jobs.evalscope.reproduce import reproduce_line
-from jobs.evalscope.samples import SampleLog
+from jobs.evalscope.samples import SAMPLES, SampleLog, Usage, read_usage
 from jobs.models import (
     BenchmarkResult,
     DatasetTarget,
@@ -27,7 +27,6 @@ from jobs.models import (
     Reproduce,
     RunningScore,
     SubsetScore,
-    Tokens,
 )
 
 TRANSPORT = {"timeout": 120, "retries": 3, "retry_interval": 3}
@@ -72,7 +71,7 @@ class EvalEngine:
         from jobs.evalscope.evaluator import MetricDataMissing, install, observed_evaluator
 
         self._names = {dataset.benchmark: dataset.name for dataset in spec.datasets}
-        samples = SampleLog(place.folder / "samples.db")
+        samples = SampleLog(place.folder / SAMPLES)
         observer = Observer(
             attempt=place.attempt, tell=place.tell, samples=samples, first_look=FirstLook(spec.first_look),
             unreadable=place.pause if spec.pause_if_unreadable else None,
@@ -118,7 +117,8 @@ class EvalEngine:
             if not report:  # EvalScope's word for a benchmark without a single sample
                 continue
             tally = self._observer.tallies.get(self._names[benchmark])
-            result = _benchmark_result(self._names[benchmark], benchmark, report, tally)
+            usage = read_usage(place.folder / SAMPLES, self._names[benchmark])
+            result = _benchmark_result(self._names[benchmark], benchmark, report, tally, usage)
             results.append(result.model_copy(update={"fingerprint": fingerprints.get(benchmark, "")}))
         return Collected(benchmarks=tuple(results))
 
@@ -204,10 +204,9 @@ def _private(model: ModelTarget, place: Workplace) -> dict[str, Any]:
     }
 
 
-def _benchmark_result(name: str, benchmark: str, report: Any, tally: Tally | None) -> BenchmarkResult:
+def _benchmark_result(name: str, benchmark: str, report: Any, tally: Tally | None, usage: Usage) -> BenchmarkResult:
     summary = report.execution_summary
     values = [value for subset in tally.scores.values() for value in of_questions(subset)] if tally else []
-    latencies = tally.latencies if tally else []
     return BenchmarkResult(
         name=name,
         benchmark=benchmark,
@@ -215,8 +214,8 @@ def _benchmark_result(name: str, benchmark: str, report: Any, tally: Tally | Non
         requested=summary.requested,
         succeeded=summary.succeeded,
         errored=summary.errored,
-        tokens=tally.tokens if tally else Tokens(),
-        latency_mean=sum(latencies) / len(latencies) if latencies else None,
+        tokens=usage.tokens,
+        latency_mean=usage.latency_mean,
     )
 
 

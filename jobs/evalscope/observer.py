@@ -16,7 +16,7 @@ from typing import Any, Literal, Protocol
 
 from jobs.evalscope.first_look import FirstLook
 from jobs.evalscope.samples import Sample, SampleLog
-from jobs.models import Progress, RunningScore, Tokens
+from jobs.models import Progress, RunningScore
 
 TELL_EVERY = 0.3
 """Seconds between two reports of progress."""
@@ -43,8 +43,6 @@ class Tally:
         self.aggregate = aggregate
         self.scores: dict[str, list[Any]] = {}
         self.running: RunningScore | None = None
-        self.tokens = Tokens()
-        self.latencies: list[float] = []
 
 
 class Observer:
@@ -112,12 +110,6 @@ class Observer:
             self._errors_in_a_row = 0
             self._finished_at.append(time.monotonic())
             tally = self.tallies[sample.dataset]
-            tally.tokens = Tokens(
-                prompt=tally.tokens.prompt + (sample.prompt_tokens or 0),
-                completion=tally.tokens.completion + (sample.completion_tokens or 0),
-            )
-            if sample.latency is not None:
-                tally.latencies.append(sample.latency)
             if score is not None:
                 tally.scores.setdefault(sample.subset, []).append(score)
             unreadable = self._first_look.take(sample)
