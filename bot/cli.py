@@ -126,6 +126,9 @@ def benchmarks(words: tuple[str, ...], *, as_json: bool) -> None:
             click.echo(info.model_dump_json(exclude={"description", "description_zh"}))
         else:
             click.echo(f"{info.name:32} {info.samples or '?':>8} {', '.join(info.tags)}")
+    if not found and not as_json:
+        near = ", ".join(catalog.nearest(" ".join(words)))
+        click.echo(f"No benchmark matches.{f' Did you mean {near}?' if near else ''}")
 
 
 @main.command()
@@ -135,6 +138,7 @@ def runs(last: int, *, as_json: bool) -> None:
     """List the newest runs."""
     from handlers.cards import score_text
     from handlers.perf_cards import load_of
+    from handlers.texts import Texts
     from jobs.config import Settings
     from jobs.db import migrate, open_engine
     from jobs.store import Store
@@ -151,6 +155,8 @@ def runs(last: int, *, as_json: bool) -> None:
             if (metric := benchmark.headline) is not None
         ]
         scores += [f"{load_of(level)}: {level.rps:.3g} req/s" for level in (run.result.perf if run.result else ())]
+        if run.failure is not None:
+            scores.append(Texts("en").error(run.failure))
         datasets = ",".join(run.spec.covers) or run.spec.kind
         click.echo(f"{run.name:6} {run.state:10} {run.spec.model.name:24} {datasets:32} {'; '.join(scores)}")
     engine.dispose()

@@ -246,7 +246,7 @@ TEXTS = {
     # --- errors
     "error.unknown": "Something went wrong ({detail}).",
     "error.unknown_benchmark": "There is no benchmark “{name}”. Did you mean: {nearest}?",
-    "error.unknown_model": "I do not know a model “{name}”. Registered: {models}.",
+    "error.unknown_model": "I do not know a model “{name}”. Registered: {models}. Give its endpoint to use another one: `… at https://host/v1`.",
     "error.unknown_dataset": "No data set “{name}” is registered in scopebot.toml.",
     "error.unknown_subset": "{dataset} has no subset “{name}”. It has: {subsets}.",
     "error.unknown_run": "There is no run {run}.",

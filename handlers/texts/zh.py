@@ -246,7 +246,7 @@ TEXTS = {
     # --- errors
     "error.unknown": "出错了（{detail}）。",
     "error.unknown_benchmark": "没有名为“{name}”的评测集。你是指：{nearest}？",
-    "error.unknown_model": "不认识模型“{name}”。已登记的有：{models}。",
+    "error.unknown_model": "不认识模型“{name}”。已登记的有：{models}。要用别的模型，请给出它的接口地址：`… https://host/v1`。",
     "error.unknown_dataset": "scopebot.toml 里没有登记数据集“{name}”。",
     "error.unknown_subset": "{dataset} 没有子集“{name}”。可用的有：{subsets}。",
     "error.unknown_run": "没有任务 {run}。",

@@ -129,3 +129,7 @@ def test_chat_ends_with_2_while_a_question_waits_and_1_when_something_was_refuse
 def test_chat_stops_the_server_it_started(tmp_path: Path) -> None:
     scopebot("chat", "help", data=tmp_path, SCOPEBOT_PORT="0")
     assert not (tmp_path / "valkey" / "server.json").exists()
+
+
+def test_benchmarks_says_so_where_nothing_matches_and_names_what_is_near(tmp_path: Path) -> None:
+    assert "gsm8k" in scopebot("benchmarks", "gsm9k", data=tmp_path).stdout
