@@ -24,7 +24,7 @@ from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
-from bot.alive import Alive
+from bot.alive import Alive, Lease
 from bot.attached import AttachedPlatform
 from bot.background import cancel, keep_going
 from bot.beside import Beside
@@ -200,7 +200,9 @@ async def open_bot(settings: BotSettings, *, workers: int) -> AsyncIterator[Bot]
             url=links.public_url,
             alive=alive,
         )
-        dispatcher = Dispatcher(settings=settings, store=store, redis=redis, queue=queue)
+        dispatcher = Dispatcher(
+            settings=settings, store=store, redis=redis, queue=queue, lease=Lease(redis, alive, "dispatch")
+        )
         tasks = [
             asyncio.create_task(keep_going(dispatcher.run)),
             asyncio.create_task(keep_going(bot.follow_events)),
