@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+ATTEMPT = "attempt"
+"""A file in a run's folder: the last attempt that worked in it."""
+
 
 def evaluate(signed: str) -> str:
     """Evaluate one attempt of one run; everything it has to say goes through Redis and the artifact store."""
@@ -122,7 +125,8 @@ class Attempt:
 
     def _prepare_folder(self) -> None:
         """Start the first attempt in an empty folder, a later one from all that the earlier ones kept."""
-        if self._payload.attempt == 1:  # what lies there is another installation's run of the same number
+        first = self._payload.attempt == 1  # what lies there is another installation's run of the same number
+        if first or self._went_on_elsewhere():
             shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.mkdir(parents=True, exist_ok=True)
         source = self._payload.spec.resumes
@@ -133,9 +137,21 @@ class Attempt:
             if not restored and source is not None:
                 self._workspace.artifacts.restore(source, self._folder)
                 (self._folder / "result.json").unlink(missing_ok=True)
+        mark = str(self._payload.attempt)
+        (self._folder / ATTEMPT).write_text(mark, encoding="ascii")
+        if first:  # what another installation left in the store shall not look newer
+            self._workspace.artifacts.write(self._payload.run_id, ATTEMPT, mark.encode())
         for name in ("predictions", "reviews"):
             for path in (self._folder / name).rglob("*.jsonl"):
                 cut_torn_line(path)
+
+    def _went_on_elsewhere(self) -> bool:
+        """Tell whether a later attempt than the last one here has kept something: on another host."""
+        try:
+            stored = int(self._workspace.artifacts.read(self._payload.run_id, ATTEMPT))
+            return stored > int((self._folder / ATTEMPT).read_text(encoding="ascii"))
+        except (FileNotFoundError, ValueError):
+            return False
 
     def _on_sigterm(self, _number: int, _frame: object) -> None:
         """End now: with the partial score if that was asked for, else so that the next attempt goes on."""
