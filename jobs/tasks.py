@@ -81,7 +81,9 @@ class Attempt:
         self._folder = workspace.settings.folder / "work" / f"r{payload.run_id}"
         self._started_at = datetime.now(UTC)
         self._shipper = Shipper(workspace.artifacts, payload.run_id, self._folder)
-        self._lease = RunLease(workspace.redis, payload.run_id, payload.attempt, lost=_leave_at_once)
+        self._lease = RunLease(
+            workspace.redis, payload.run_id, payload.attempt, lost=_leave_at_once, renewed=self._heed_cancel
+        )
         self._engine: Engine[Any] | None = None
 
     def evaluate(self) -> str:
@@ -153,8 +155,14 @@ class Attempt:
         except (FileNotFoundError, ValueError):
             return False
 
+    def _heed_cancel(self) -> None:
+        """End if that was asked for: the worker that would see to it may have been killed."""
+        if cancel_asked(self._workspace.redis, self._payload.run_id):
+            os.kill(os.getpid(), signal.SIGTERM)
+
     def _on_sigterm(self, _number: int, _frame: object) -> None:
         """End now: with the partial score if that was asked for, else so that the next attempt goes on."""
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough
         assert self._workspace.settings.redis_url is not None
         # the interrupted code may hold the shared connection
         redis = Redis.from_url(self._workspace.settings.redis_url)
