@@ -11,7 +11,7 @@ COMPILE = $(UV) pip compile -q --universal --python-version 3.11 --generate-hash
 QUICK := not real_model and not browser and not fault
 export PYTHONPATH := $(CURDIR)
 
-.PHONY: help install demo test test-slow ci check format bench serve worker lock snapshot clean
+.PHONY: help install demo test test-slow kill-table ci check format bench serve worker lock snapshot clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
@@ -43,6 +43,9 @@ check: install ## lint, format, types, and the direction of imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/docs.py --check
+
+kill-table: install ## kill processes at 40 random moments (test-slow: 10) and print what came of it; SEED=N: others
+	SCOPEBOT_KILL_MOMENTS=40 SCOPEBOT_KILL_SEED=$(or $(SEED),1) $(BIN)/pytest tests/fault/test_kill_table.py
 
 ci: check test test-slow ## all of it
 

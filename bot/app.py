@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import functools
 import os
 import socket
 import subprocess
@@ -19,10 +20,14 @@ from aiohttp import web
 from pydantic import ValidationError
 from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.backoff import ExponentialBackoff
+from redis.retry import Retry
 
-from bot.alive import Alive
+from bot.alive import Alive, Lease
 from bot.attached import AttachedPlatform
 from bot.background import cancel, keep_going
+from bot.beside import Beside
 from bot.dispatcher import Dispatcher
 from bot.outbox import Outbox
 from bot.platforms.base import Platform, Posted
@@ -45,9 +50,10 @@ log = structlog.get_logger(__name__)
 
 TAKE_OVER_EVERY = 1.0
 READ_FOR_MS = 2000
+REVIVE_EVERY = 0.5
+RETRIES = (ExponentialBackoff(cap=0.2, base=0.02), 3)
+"""How often a command is tried again at once: whoever asked tries again later, and waits for nothing meanwhile."""
 Entries = Sequence[tuple[bytes, dict[bytes, bytes]]]
-WORKER_LEAVES_WITHIN = 60.0
-"""Seconds a local worker has to finish what it is writing when the bot ends."""
 
 
 @dataclass(frozen=True)
@@ -136,14 +142,12 @@ async def open_bot(settings: BotSettings, *, workers: int) -> AsyncIterator[Bot]
     async with AsyncExitStack() as stack:
         embedded = settings.redis_url is None
         if embedded:
-            server = await asyncio.to_thread(EmbeddedServer, settings.folder)
-            stack.push_async_callback(asyncio.to_thread, server.close)
-            settings = settings.model_copy(update={"redis_url": server.url})
+            settings = settings.model_copy(update={"redis_url": await _use_embedded(stack, settings.folder)})
         assert settings.redis_url is not None
         owner = stack.enter_context(_Ownership(settings.folder))
-        redis = AsyncRedis.from_url(settings.redis_url, health_check_interval=30)
+        redis = AsyncRedis.from_url(settings.redis_url, health_check_interval=30, retry=AsyncRetry(*RETRIES))
         stack.push_async_callback(redis.aclose)
-        queue = Redis.from_url(settings.redis_url, health_check_interval=30)
+        queue = Redis.from_url(settings.redis_url, health_check_interval=30, retry=Retry(*RETRIES))
         stack.callback(queue.close)
         engine = open_engine(settings.effective_database_url)
         stack.callback(engine.dispose)
@@ -196,7 +200,9 @@ async def open_bot(settings: BotSettings, *, workers: int) -> AsyncIterator[Bot]
             url=links.public_url,
             alive=alive,
         )
-        dispatcher = Dispatcher(settings=settings, store=store, redis=redis, queue=queue)
+        dispatcher = Dispatcher(
+            settings=settings, store=store, redis=redis, queue=queue, lease=Lease(redis, alive, "dispatch")
+        )
         tasks = [
             asyncio.create_task(keep_going(dispatcher.run)),
             asyncio.create_task(keep_going(bot.follow_events)),
@@ -210,6 +216,21 @@ async def open_bot(settings: BotSettings, *, workers: int) -> AsyncIterator[Bot]
         yield bot
 
 
+async def _use_embedded(stack: AsyncExitStack, folder: Path) -> str:
+    """Use the folder's embedded server until the stack is left, and keep it alive; return its address."""
+    server = await asyncio.to_thread(EmbeddedServer, folder)
+    stack.push_async_callback(asyncio.to_thread, server.close)
+
+    async def keep_alive() -> None:
+        while True:
+            if await asyncio.to_thread(server.revive):
+                log.warning("the embedded Valkey had ended and was started again")
+            await asyncio.sleep(REVIVE_EVERY)
+
+    stack.push_async_callback(cancel, [asyncio.create_task(keep_going(keep_alive))])
+    return server.url
+
+
 async def _serve_web(stack: AsyncExitStack, site: Site, listening: socket.socket) -> None:
     """Serve the pages until the stack is left."""
     runner = web.AppRunner(make_app(site), access_log=None)  # addresses hold tokens
@@ -219,10 +240,10 @@ async def _serve_web(stack: AsyncExitStack, site: Site, listening: socket.socket
 
 
 def _start_workers(stack: AsyncExitStack, settings: BotSettings, count: int) -> None:
-    """Start workers that end when the stack is left."""
+    """Keep workers going that end when the stack is left."""
     for number in range(count):
-        process = start_worker(settings, number)
-        stack.push_async_callback(asyncio.to_thread, _end_worker, process)
+        worker = Beside(f"worker-{number}", functools.partial(start_worker, settings, number))
+        stack.push_async_callback(worker.end)
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -251,15 +272,6 @@ def start_worker(settings: BotSettings, number: int) -> subprocess.Popen[bytes]:
             [sys.executable, "-m", "bot.cli", "worker", "--with-parent"],
             stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment,
         )  # fmt: skip
-
-
-def _end_worker(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    try:
-        process.wait(WORKER_LEAVES_WITHIN)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
 
 
 class _Ownership:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -19,53 +19,56 @@ from jobs.fleet import WAKE, living_workers
 from jobs.lease import holder
 from jobs.lifecycle import IllegalMove, RunState
 from jobs.models import Failure, Loss, Run
-from jobs.queue import enqueue, enqueue_check, stop
+from jobs.queue import enqueue, enqueue_check, stop, waits
 from jobs.store import Store
 
 if TYPE_CHECKING:
     from redis import Redis
     from redis.asyncio import Redis as AsyncRedis
 
+    from bot.alive import Lease
+
 log = structlog.get_logger(__name__)
 
-LEADER = "scopebot:lease:dispatch"
-LEADS_FOR = 5
 TICK = 1
+SILENT_FOR = 6.0
+"""Seconds without its lease after which an attempt is lost. Its process renews the lease more often, and a worker says
+more often that it lives: after an outage of Redis, in which everything lapses, both have been heard by then."""
 STARTS_WITHIN = 15.0
-"""Seconds in which a run that a living worker took must hold its lease."""
+"""The same for an attempt that a living worker took off its queue: its process has to be forked first."""
 ACTIVE = (RunState.WAITING, RunState.QUEUED, RunState.RUNNING)
-
-_LEAD = """
-local held = redis.call('GET', KEYS[1])
-if held and held ~= ARGV[1] then return 0 end
-redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
-return 1
-"""
 
 
 class Dispatcher:
     """Looks at what waits and who works whenever something changed, and every second."""
 
-    def __init__(self, *, settings: Settings, store: Store, redis: AsyncRedis, queue: Redis) -> None:
+    def __init__(self, *, settings: Settings, store: Store, redis: AsyncRedis, queue: Redis, lease: Lease) -> None:
         self._settings = settings
         self._store = store
         self._redis = redis
         self._queue = queue
-        self._me = secrets.token_hex(8)
+        self._lease = lease
+        self._silent: dict[tuple[int, int], float] = {}
+        """Since when nothing speaks for an attempt, by this process's clock."""
         self._checked: set[int] = set()
         """Runs whose checks this process asked for."""
 
     async def run(self) -> None:
         """Dispatch until cancelled, as long as no other process does."""
+        self._silent.clear()  # it begins again after an outage, in which everything was silent
         while True:
             await self._redis.blpop([WAKE], timeout=TICK)
-            if await self._redis.eval(_LEAD, 1, LEADER, self._me, str(LEADS_FOR)):
+            if await self._lease.hold():
                 await asyncio.to_thread(self.dispatch)
+            else:
+                self._silent.clear()  # what was seen before another process led is no longer known
 
     def dispatch(self) -> Plan:
         """Mend what was lost, then send what can start now."""
         workers = {facts["name"] for facts in living_workers(self._queue)}
         runs = self._store.runs(states=ACTIVE, limit=10_000)
+        attempts = {(run.id, run.attempt) for run in runs}
+        self._silent = {attempt: since for attempt, since in self._silent.items() if attempt in attempts}
         for run in runs:
             if run.state in {RunState.QUEUED, RunState.RUNNING} and self._is_lost(run, workers):
                 self._mend(run)
@@ -100,13 +103,12 @@ class Dispatcher:
 
     def _is_lost(self, run: Run, workers: set[str]) -> bool:
         """Tell whether nobody will ever speak for this attempt again."""
-        held = holder(self._queue, run.id)
-        if held == run.attempt:
+        attempt, starts = (run.id, run.attempt), run.state is RunState.QUEUED and run.worker in workers
+        if holder(self._queue, run.id) == run.attempt or (starts and waits(self._queue, run)):
+            self._silent.pop(attempt, None)
             return False
-        if run.worker not in workers:
-            return True
-        since = run.started_at if run.state is RunState.RUNNING else None
-        return since is not None and (datetime.now(UTC) - since).total_seconds() > STARTS_WITHIN
+        now = time.monotonic()
+        return now - self._silent.setdefault(attempt, now) > (STARTS_WITHIN if starts else SILENT_FOR)
 
     def _mend(self, run: Run) -> None:
         """Let a run whose worker is gone wait for another one; nothing that its job still says counts."""

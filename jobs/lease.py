@@ -38,11 +38,14 @@ def lease_key(run_id: int) -> str:
 class RunLease:
     """The lease of one attempt, renewed by a thread of its own while it is held."""
 
-    def __init__(self, redis: Redis, run_id: int, attempt: int, *, lost: Callable[[], None]) -> None:
+    def __init__(
+        self, redis: Redis, run_id: int, attempt: int, *, lost: Callable[[], None], renewed: Callable[[], None]
+    ) -> None:
         self._redis = redis
         self._key = lease_key(run_id)
         self._attempt = attempt
         self._lost = lost
+        self._renewed = renewed
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._keep_renewing, name="lease", daemon=True)
 
@@ -66,6 +69,8 @@ class RunLease:
         while not self._stop.wait(RENEW_EVERY):
             try:
                 held = self.renew()
+                if held:
+                    self._renewed()
             except Exception:  # Redis away: the lease may lapse, and then the next renewal says so
                 log.warning("lease not renewed", exc_info=True)
                 continue

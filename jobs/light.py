@@ -9,9 +9,9 @@ from __future__ import annotations
 import fcntl
 import os
 import socket
+from typing import TYPE_CHECKING
 
 import structlog
-from redis import Redis
 from rq.serializers import JSONSerializer
 
 from jobs.artifacts import Artifacts
@@ -19,8 +19,12 @@ from jobs.catalog import CATALOG_KEY, Catalog, snapshot
 from jobs.config import Settings
 from jobs.errors import ConfigInvalid
 from jobs.guarded import GuardedWorker, die_with_parent
+from jobs.patience import patient_redis
 from jobs.queue import CHECK_TASK, open_checks
 from jobs.workspace import Workspace, enter
+
+if TYPE_CHECKING:
+    from redis import Redis
 
 log = structlog.get_logger(__name__)
 
@@ -44,7 +48,7 @@ def run_light(settings: Settings) -> None:
     with (settings.folder / "checks.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         name = f"checks-{socket.gethostname()}-{os.getpid()}"
-        redis = Redis.from_url(settings.redis_url, health_check_interval=30)
+        redis = patient_redis(settings.redis_url)
         enter(
             Workspace(
                 name=name, settings=settings, redis=redis,

@@ -110,6 +110,11 @@ def stop(redis: Redis, run: Run) -> bool:
     return True
 
 
+def waits(redis: Redis, run: Run) -> bool:
+    """Tell whether the run's current attempt is still on its worker's queue."""
+    return open_queue(redis, run.worker).get_job_position(f"r{run.id}-a{run.attempt}") is not None
+
+
 def enqueue(redis: Redis, run: Run, *, key: str, timeout: float) -> str:
     """Put the run's current attempt on its worker's queue; return the job's id. A second call for it does nothing."""
     return _enqueue(open_queue(redis, run.worker), EVAL_TASK, run, key=key, timeout=timeout)

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from jobs.db import Base, reading, transaction
 from jobs.errors import UnknownRun
-from jobs.lifecycle import ENDED, RunState, check_move
+from jobs.lifecycle import ENDED, IllegalMove, RunState, check_move
 from jobs.models import SPEC, Failure, Group, Loss, Run, RunResult, Spec
 
 GIVE_UP_AFTER = 2
@@ -281,7 +281,12 @@ def apply_move(
 
 
 def apply_loss(row: RunRow, loss: Loss) -> None:
-    """Let a run wait for its next attempt, unless it is lost again and again without getting on."""
+    """Let a run wait for its next attempt, unless it is lost again and again without getting on.
+
+    Raises `IllegalMove` where no worker has it: the same loss may be told twice, and counts once.
+    """
+    if RunState(row.state) not in {RunState.QUEUED, RunState.RUNNING}:
+        raise IllegalMove(f"{row.state} → lost")
     if row.cancel_asked:
         apply_move(row, RunState.CANCELLED)
         return

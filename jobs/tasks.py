@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+ATTEMPT = "attempt"
+"""A file in a run's folder: the last attempt that worked in it."""
 MAY_PASS = (EndpointSilent, EndpointBusy, EndpointBroken, DatasetUnreachable, RunCrashed)
 """What a check may meet and the run's turn, hours later, may not."""
 SAID_BY_ENDPOINT = (EndpointWrongModel, EndpointDenied, EndpointRejected, EndpointNotJson)
@@ -107,7 +109,9 @@ class Attempt:
         self._folder = workspace.settings.folder / "work" / f"r{payload.run_id}"
         self._started_at = datetime.now(UTC)
         self._shipper = Shipper(workspace.artifacts, payload.run_id, self._folder)
-        self._lease = RunLease(workspace.redis, payload.run_id, payload.attempt, lost=_leave_at_once)
+        self._lease = RunLease(
+            workspace.redis, payload.run_id, payload.attempt, lost=_leave_at_once, renewed=self._heed_cancel
+        )
         self._engine: Engine[Any] | None = None
         self._pausing = False
 
@@ -152,7 +156,8 @@ class Attempt:
 
     def _prepare_folder(self) -> None:
         """Start the first attempt in an empty folder, a later one from all that the earlier ones kept."""
-        if self._payload.attempt == 1:  # what lies there is another installation's run of the same number
+        first = self._payload.attempt == 1  # what lies there is another installation's run of the same number
+        if first or self._went_on_elsewhere():
             shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.mkdir(parents=True, exist_ok=True)
         source = self._payload.spec.resumes
@@ -163,12 +168,30 @@ class Attempt:
             if not restored and source is not None:
                 self._workspace.artifacts.restore(source, self._folder)
                 (self._folder / "result.json").unlink(missing_ok=True)
+        mark = str(self._payload.attempt)
+        (self._folder / ATTEMPT).write_text(mark, encoding="ascii")
+        if first:  # what another installation left in the store shall not look newer
+            self._workspace.artifacts.write(self._payload.run_id, ATTEMPT, mark.encode())
         for name in ("predictions", "reviews"):
             for path in (self._folder / name).rglob("*.jsonl"):
                 cut_torn_line(path)
 
+    def _went_on_elsewhere(self) -> bool:
+        """Tell whether a later attempt than the last one here has kept something: on another host."""
+        try:
+            stored = int(self._workspace.artifacts.read(self._payload.run_id, ATTEMPT))
+            return stored > int((self._folder / ATTEMPT).read_text(encoding="ascii"))
+        except (FileNotFoundError, ValueError):
+            return False
+
+    def _heed_cancel(self) -> None:
+        """End if that was asked for: the worker that would see to it may have been killed."""
+        if cancel_asked(self._workspace.redis, self._payload.run_id):
+            os.kill(os.getpid(), signal.SIGTERM)
+
     def _on_sigterm(self, _number: int, _frame: object) -> None:
         """End now: with the partial score if it is cancelled or paused, else so that the next attempt goes on."""
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough
         assert self._workspace.settings.redis_url is not None
         # the interrupted code may hold the shared connection
         redis = Redis.from_url(self._workspace.settings.redis_url)

@@ -12,7 +12,11 @@ from typing import TYPE_CHECKING
 
 import structlog
 from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisAway
 from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisLate
+from redis.retry import Retry
 from rq import Queue
 from rq.job import Job
 from rq.serializers import JSONSerializer
@@ -24,6 +28,7 @@ from jobs.errors import ConfigInvalid, RunKilled
 from jobs.fleet import HEARTBEAT, beat, leave, wake_dispatcher
 from jobs.guarded import GuardedWorker
 from jobs.guarded import die_with_parent as leave_with_parent
+from jobs.patience import patient_redis
 from jobs.queue import EVAL_TASK, open_queue
 from jobs.tasks import announce_loss
 from jobs.workspace import Workspace, current, enter, worker_name
@@ -31,6 +36,7 @@ from jobs.workspace import Workspace, current, enter, worker_name
 if TYPE_CHECKING:
     from resource import struct_rusage
 
+    from redis.client import PubSub, PubSubWorkerThread
     from rq.executions import Execution
 
 log = structlog.get_logger(__name__)
@@ -73,6 +79,19 @@ class ScopebotWorker(GuardedWorker):
                 time.sleep(0.02)
             os.killpg(horse, sig)
 
+    def maintain_heartbeats(self, job: Job, execution: Execution) -> None:
+        """Tell RQ that worker and job live; a run does not end because Redis is away for long."""
+        try:
+            super().maintain_heartbeats(job, execution)
+        except RedisError:
+            log.warning("RQ's heartbeat not sent", job=job.id, exc_info=True)
+
+    def _pubsub_exception_handler(self, exc: Exception, pubsub: PubSub, pubsub_thread: PubSubWorkerThread) -> None:
+        """Listen on for the word to stop: RQ gives up when Redis answers too late, and nothing would say so."""
+        if isinstance(exc, RedisLate):
+            exc = RedisAway(str(exc))
+        super()._pubsub_exception_handler(exc, pubsub, pubsub_thread)
+
     def monitor_work_horse(self, job: Job, queue: Queue, execution: Execution) -> None:
         """Wait for the run's process to end, then end whatever it left behind in its group."""
         horse = self.horse_pid
@@ -103,7 +122,7 @@ def run_worker(settings: Settings, *, die_with_parent: bool = False) -> None:
     if settings.redis_url is None:
         raise ConfigInvalid(file="REDIS_URL", reason="a worker needs it")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # threads that would not survive the fork
-    redis = Redis.from_url(settings.redis_url, health_check_interval=30)
+    redis = patient_redis(settings.redis_url)
     workspace = Workspace(
         name=worker_name(), settings=settings, redis=redis,
         artifacts=Artifacts(settings.effective_artifacts_url), catalog=_preload(),
@@ -130,7 +149,8 @@ def run_worker(settings: Settings, *, die_with_parent: bool = False) -> None:
 def _keep_beating(workspace: Workspace) -> None:
     """Say every few seconds that this worker is alive, over a connection of its own."""
     assert workspace.settings.redis_url is not None
-    redis = Redis.from_url(workspace.settings.redis_url, socket_timeout=HEARTBEAT)
+    # never patient: once Redis is back, it must hear at once that this worker lives
+    redis = Redis.from_url(workspace.settings.redis_url, socket_timeout=HEARTBEAT, retry=Retry(NoBackoff(), 0))
     announced = False
     while True:
         try:

@@ -20,6 +20,7 @@ from bot.platforms.base import Platform, Receive
 from bot.settings import BotSettings
 from handlers.incoming import Incoming, Place
 from handlers.message import Message
+from jobs.embedded import living_server
 from jobs.lease import lease_key
 from jobs.lifecycle import ENDED, RunState
 from jobs.models import Run
@@ -128,6 +129,14 @@ def horses(bot: Bot) -> list[psutil.Process]:
     return found
 
 
+def lives(process: psutil.Process) -> bool:
+    """Tell whether a process is more than what is left of one that nobody waited for."""
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 async def say(bot: Bot, recorder: Recorder, text: str, number: str) -> Message:
     incoming = Incoming(id=number, place=recorder.place, user="u", text=text, owns_machine=True)
     (posted,) = await bot.receive(recorder, incoming)
@@ -214,6 +223,42 @@ async def test_a_killed_workers_run_goes_on_within_45_seconds_on_another(bot: Bo
     ended = await end(bot, run)
     assert ended.state is RunState.SUCCEEDED
     assert ended.worker != run.worker
+
+
+async def test_a_run_whose_worker_alone_was_killed_goes_on_and_can_be_cancelled(bot: Bot) -> None:
+    recorder = Recorder()
+    await until(lambda: len(workers(bot)) == 2)
+    run = await begin(bot, recorder, 7)
+    pid = next(int(facts["pid"]) for facts in workers(bot) if facts["name"] == run.worker)
+    evaluating = psutil.Process(pid).children(recursive=True)
+    os.kill(pid, signal.SIGKILL)
+    now = done(bot, run)
+    await until(lambda: done(bot, run) >= now + 4, within=5)
+    await say(bot, recorder, f"cancel {run.name}", "c7")
+    ended = await end(bot, run, within=8)
+    assert (ended.state, ended.attempt) == (RunState.CANCELLED, 1)
+    assert ended.result is not None
+    await until(lambda: not any(lives(process) for process in evaluating), within=5)
+
+
+async def test_a_killed_local_worker_is_followed_by_another_one(bot: Bot) -> None:
+    await until(lambda: len(workers(bot)) == 2)
+    before = {facts["name"] for facts in workers(bot)}
+    os.kill(int(workers(bot)[0]["pid"]), signal.SIGKILL)
+    await until(lambda: len({facts["name"] for facts in workers(bot)} - before) == 1)
+    await until(lambda: len(workers(bot)) == 2)
+
+
+async def test_a_killed_embedded_server_is_back_at_once_and_the_run_goes_on_in_its_process(bot: Bot) -> None:
+    recorder = Recorder()
+    run = await begin(bot, recorder, 8)
+    state = living_server(bot.settings.folder)
+    assert state is not None
+    os.kill(state.pid, signal.SIGKILL)
+    await until(lambda: living_server(bot.settings.folder) is not None, within=5)
+    ended = await end(bot, run)
+    assert (ended.state, ended.attempt) == (RunState.SUCCEEDED, 1)
+    await until(lambda: any("score" in post.text.lower() or "%" in post.text for post in recorder.posts), within=10)
 
 
 async def test_a_run_that_kills_its_process_again_and_again_is_given_up_and_says_so(bot: Bot, tmp_path: Path) -> None:

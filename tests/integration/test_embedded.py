@@ -170,7 +170,45 @@ def test_a_server_that_was_killed_is_started_again_with_its_data(folder: Path) -
         with EmbeddedServer(folder) as second, Redis.from_url(second.url) as client:
             assert client.get("key") == b"there"
             assert state_of(folder).pid != pid
+            assert second.url == first.url  # who still waits for it finds it again
         os.waitpid(pid, 0)
+
+
+def test_a_server_that_was_killed_is_revived_where_it_was_once_whoever_sees_it_first(folder: Path) -> None:
+    with EmbeddedServer(folder) as first, EmbeddedServer(folder) as second:
+        assert not first.revive()
+        with Redis.from_url(first.url) as client:
+            client.set("key", "there")
+        pid = state_of(folder).pid
+        os.kill(pid, signal.SIGKILL)
+        assert until(lambda: living_server(folder) is None)
+        assert [second.revive(), first.revive()] == [True, False]
+        assert len(servers(folder)) == 1
+        with Redis.from_url(first.url) as client:
+            assert client.get("key") == b"there"
+        first.close()
+        assert living_server(folder) is not None
+    assert until(lambda: servers(folder) == [])
+    assert not psutil.pid_exists(pid), "nothing is left of the one that was killed"
+
+
+def test_a_server_that_left_is_not_revived(folder: Path) -> None:
+    server = EmbeddedServer(folder)
+    server.close()
+    assert not server.revive()
+    assert servers(folder) == []
+
+
+def test_a_killed_server_whose_port_somebody_took_comes_back_elsewhere(folder: Path) -> None:
+    with EmbeddedServer(folder) as first:
+        state = state_of(folder)
+        os.kill(state.pid, signal.SIGKILL)
+        assert until(lambda: living_server(folder) is None)
+        os.waitpid(state.pid, 0)
+        with socket.create_server(("127.0.0.1", state.port)), EmbeddedServer(folder) as second:
+            assert second.url != first.url
+            with Redis.from_url(second.url) as client:
+                assert client.ping()
 
 
 def test_the_password_is_required_and_only_the_owner_can_read_it(folder: Path) -> None:

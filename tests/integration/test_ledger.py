@@ -18,8 +18,8 @@ import jobs.ledger
 from jobs.db import transaction
 from jobs.events import Event
 from jobs.ledger import STREAM, Ledger, PositionRow, _order
-from jobs.lifecycle import ENDED, MOVES, RunState
-from jobs.models import Failure, Run, RunResult
+from jobs.lifecycle import ENDED, MOVES, IllegalMove, RunState
+from jobs.models import Failure, Loss, Run, RunResult
 from jobs.store import Store
 
 BEGINNING = "0-0"
@@ -159,6 +159,17 @@ def test_a_late_report_of_an_older_attempt_is_refused(
     assert ledger.apply([("1-0", event(run.id, what, attempt=1))]) == set()
     assert store.run(run.id) == before
     assert ledger.position() == "1-0"
+
+
+def test_a_loss_that_is_told_twice_counts_once(ledger: Ledger, store: Store, queued: Callable[..., Run]) -> None:
+    run = queued()
+    failure = Failure(code="run_killed", params={"worker": "w1", "signal": 9})
+    lost = Event(run_id=run.id, attempt=1, what="lost", loss=Loss(done=0, failure=failure))
+    ledger.apply([("1-0", event(run.id, "started")), ("2-0", lost), ("3-0", lost)])
+    assert store.run(run.id).state is RunState.WAITING
+    with suppress(IllegalMove):  # and the dispatcher finds it too
+        store.lose(run.id, 1, Loss(done=0, failure=failure))
+    assert store.run(run.id).state is RunState.WAITING
 
 
 @pytest.mark.parametrize("what", WHATS)

@@ -1,8 +1,10 @@
-"""The bot on the recorder's platform: `python -m support.recorder_bot URL NAME`."""
+"""The bot on the recorder's platform: `python -m support.recorder_bot URL NAME [WORKERS]`."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import signal
 import sys
 from typing import Any
 
@@ -14,6 +16,7 @@ from bot.platforms.base import Platform, Receive
 from bot.settings import BotSettings
 from handlers.incoming import Incoming, Place
 from handlers.message import Message
+from jobs.outages import OUTAGES
 
 
 class RecorderPlatform(Platform):
@@ -54,7 +57,10 @@ class RecorderPlatform(Platform):
 
     async def _hear(self, message: dict[str, Any], receive: Receive) -> None:
         incoming = Incoming.model_validate(message["incoming"])
-        await receive(incoming)
+        try:
+            await receive(incoming)
+        except OUTAGES:  # not kept, so not acknowledged: it is delivered again
+            return
         await self._call("ack", {"id": incoming.id, "n": message["n"]})
 
     async def _call(self, what: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -64,12 +70,15 @@ class RecorderPlatform(Platform):
             return dict(await answer.json(content_type=None))
 
 
-async def main(url: str, name: str) -> None:
+async def main(url: str, name: str, workers: str = "0") -> None:
     set_up_logging("info")
-    async with open_bot(BotSettings(), workers=0) as bot:
+    async with open_bot(BotSettings(), workers=int(workers)) as bot:
         sys.stdout.write("ready\n")
         sys.stdout.flush()
-        await bot.serve(RecorderPlatform(url, name))
+        serving = asyncio.create_task(bot.serve(RecorderPlatform(url, name)))
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, serving.cancel)
+        with contextlib.suppress(asyncio.CancelledError):
+            await serving
 
 
 if __name__ == "__main__":

@@ -1,0 +1,44 @@
+"""Redis as a worker needs it: away for a while, it is waited for, since what is to be said must not be lost."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from redis import AuthenticationError, Redis
+from redis.backoff import ExponentialBackoff
+from redis.retry import Retry
+
+PATIENCE = 60.0
+"""Seconds for which a command is tried again; a restart of Redis takes a few."""
+T = TypeVar("T")
+
+
+class Patience(Retry):
+    """Tries again for so many seconds in all, also where a command's tries have a connection's tries inside them."""
+
+    def __init__(self, seconds: float = PATIENCE) -> None:
+        super().__init__(ExponentialBackoff(cap=0.5, base=0.02), retries=-1)
+        self._seconds = seconds
+
+    def call_with_retry(
+        self,
+        do: Callable[[], T],
+        fail: Callable[[Exception], Any] | Callable[[Exception, int], Any],
+        is_retryable: Callable[[Exception], bool] | None = None,
+        with_failure_count: bool = False,  # noqa: FBT001, FBT002 - the library's signature
+    ) -> T:
+        """See `Retry`."""
+        deadline = time.monotonic() + self._seconds
+
+        def worth_it(error: Exception) -> bool:
+            passing = not isinstance(error, AuthenticationError) and (is_retryable is None or is_retryable(error))
+            return passing and time.monotonic() < deadline
+
+        return super().call_with_retry(do, fail, worth_it, with_failure_count)
+
+
+def patient_redis(url: str) -> Redis:
+    """Return a client that waits for Redis."""
+    return Redis.from_url(url, health_check_interval=30, retry=Patience())

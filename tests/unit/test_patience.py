@@ -1,0 +1,46 @@
+"""Redis away for a while is waited for, and not for longer."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import redis
+from support.endpoint import refusing_url
+
+from jobs.embedded import EmbeddedServer, living_server
+from jobs.patience import Patience
+
+
+def test_a_server_that_stays_away_is_given_up_after_so_many_seconds_in_all() -> None:
+    with refusing_url() as url:
+        port = int(url.removesuffix("/v1").rpartition(":")[2])
+        begun = time.monotonic()
+        with redis.Redis(port=port, retry=Patience(0.6)) as client, pytest.raises(redis.ConnectionError):
+            client.ping()
+    assert 0.6 <= time.monotonic() - begun < 3
+
+
+def test_what_is_said_while_a_server_is_killed_arrives_when_it_is_back(tmp_path: Path) -> None:
+    with EmbeddedServer(tmp_path) as server, redis.Redis.from_url(server.url, retry=Patience(20)) as client:
+        client.rpush("said", "before")
+        state = living_server(tmp_path)
+        assert state is not None
+        os.kill(state.pid, signal.SIGKILL)
+        back = threading.Timer(1.0, server.revive)
+        back.start()
+        client.rpush("said", "meanwhile")
+        back.join()
+        assert client.lrange("said", 0, -1) == [b"before", b"meanwhile"]
+
+
+def test_a_wrong_password_is_not_waited_for(redis_server: EmbeddedServer) -> None:
+    url = redis_server.url.replace("redis://:", "redis://:wrong")
+    begun = time.monotonic()
+    with redis.Redis.from_url(url, retry=Patience(20)) as client, pytest.raises(redis.AuthenticationError):
+        client.ping()
+    assert time.monotonic() - begun < 5
