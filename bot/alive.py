@@ -83,6 +83,15 @@ class Alive:
             return False
         return _gone(process) or not await self._redis.exists(_alive(process))
 
+    async def alone(self) -> bool:
+        """Tell whether no other bot process lives."""
+        prefix = _alive("")
+        async for key in self._redis.scan_iter(f"{prefix}*", count=1000):
+            other = cast("bytes", key).decode().removeprefix(prefix)
+            if other != self.id and not await self.dead(other):
+                return False
+        return True
+
     async def end(self) -> None:
         """Say that this process ends."""
         self._renewed = -SURE_FOR

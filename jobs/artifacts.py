@@ -6,6 +6,7 @@ Layout: `rID/result.json`, `rID/samples.db`, `rID/logs/…`, `rID/reports/…` a
 
 from __future__ import annotations
 
+import os
 import posixpath
 import secrets
 import sqlite3
@@ -33,9 +34,19 @@ class Artifacts:
         import fsspec
 
         self.url = url
-        filesystem, root = fsspec.core.url_to_fs(url)
-        self._fs: Any = filesystem
-        self._root: str = root
+        self._opened: Any
+        self._opened, self._root = fsspec.core.url_to_fs(url)
+        self._opened_by = os.getpid()
+
+    @property
+    def _fs(self) -> Any:
+        """The file system, opened anew in a forked process: those of object stores keep a thread that is not there."""
+        import fsspec
+
+        if self._opened_by != os.getpid():
+            self._opened, self._root = fsspec.core.url_to_fs(self.url)
+            self._opened_by = os.getpid()
+        return self._opened
 
     def write(self, run_id: int, name: str, data: bytes) -> None:
         """Write one file; readers see the old one or the new one, never a part."""
@@ -74,8 +85,12 @@ class Artifacts:
         if not (self._fs.exists(target) and self._fs.size(target) == path.stat().st_size):
             self._put(target, path.read_bytes())
 
+    def share_bytes(self, name: str, data: bytes) -> None:
+        """Keep what belongs to no run."""
+        self._put(self._inside("shared", name), data)
+
     def shared(self, name: str) -> bytes:
-        """Read a file that `share` kept; raises FileNotFoundError."""
+        """Read a file that belongs to no run; raises FileNotFoundError."""
         return bytes(self._fs.cat_file(self._inside("shared", name)))
 
     def _put(self, path: str, data: bytes) -> None:

@@ -7,7 +7,8 @@
     │   ├── HostRefused, CheckpointRefused, SandboxNeeded, KeyNotForHost
     │   └── InvalidValue
     ├── SetupError           this installation lacks something
-    │   └── KeyMissing, JobKeyDiffers, NoWorker, RedisAway, ConfigInvalid
+    │   ├── KeyMissing, JobKeyDiffers, NoWorker, RedisAway, ConfigInvalid
+    │   └── ArtifactsDiffer, ArtifactsAway, CannotListen
     └── RunError             the run started and could not give a score
         ├── EndpointRefused, EndpointSilent, EndpointDenied, EndpointWrongModel,
         │   EndpointRejected, EndpointBusy, EndpointBroken, EndpointNotJson
@@ -111,6 +112,18 @@ class RedisAway(SetupError):
 
 class ConfigInvalid(SetupError):
     """A setting or scopebot.toml is not valid."""
+
+
+class ArtifactsDiffer(SetupError):
+    """This process's artifact store is not the bot's; `url` says which it has."""
+
+
+class ArtifactsAway(SetupError):
+    """The artifact store cannot be read or written; `url` and `reason` say which and why."""
+
+
+class CannotListen(SetupError):
+    """The web server's address cannot be had; `host`, `port` and `reason` say which and why."""
 
 
 class RunError(ScopebotError):

@@ -19,12 +19,12 @@ from rq import Queue, Worker
 from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 
-from jobs.artifacts import Artifacts
 from jobs.catalog import CATALOG_KEY, Catalog
 from jobs.config import Settings
-from jobs.errors import ConfigInvalid, RunKilled
+from jobs.errors import ConfigInvalid, RunKilled, ScopebotError
 from jobs.fleet import HEARTBEAT, beat, leave, wake_dispatcher
 from jobs.queue import check_job, open_queue
+from jobs.same_store import open_artifacts, published, wait_for_bot
 from jobs.tasks import announce_loss
 from jobs.workspace import Workspace, current, enter, worker_name
 
@@ -113,13 +113,13 @@ def run_worker(settings: Settings, *, die_with_parent: bool = False) -> None:
         raise ConfigInvalid(file="REDIS_URL", reason="a worker needs it")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # threads that would not survive the fork
     redis = Redis.from_url(settings.redis_url, health_check_interval=30)
-    workspace = Workspace(
-        name=worker_name(), settings=settings, redis=redis,
-        artifacts=Artifacts(settings.effective_artifacts_url), catalog=_preload(),
-    )  # fmt: skip
+    artifacts = open_artifacts(settings.effective_artifacts_url)
+    mark = wait_for_bot(artifacts, redis)
+    workspace = Workspace(name=worker_name(), settings=settings, redis=redis, artifacts=artifacts, catalog=_preload())
     enter(workspace)
     redis.set(CATALOG_KEY, workspace.catalog.model_dump_json())
-    threading.Thread(target=_keep_beating, args=(workspace,), name="heartbeat", daemon=True).start()
+    heartbeat = Heartbeat(workspace, mark)
+    heartbeat.start()
     worker = ScopebotWorker(
         [open_queue(redis, workspace.name)],
         name=workspace.name,
@@ -134,22 +134,52 @@ def run_worker(settings: Settings, *, die_with_parent: bool = False) -> None:
         worker.work(with_scheduler=False, logging_level="WARNING")
     finally:
         leave(redis, workspace.name)
+    if heartbeat.wrong_store is not None:
+        raise heartbeat.wrong_store
 
 
-def _keep_beating(workspace: Workspace) -> None:
-    """Say every few seconds that this worker is alive, over a connection of its own."""
-    assert workspace.settings.redis_url is not None
-    redis = Redis.from_url(workspace.settings.redis_url, socket_timeout=HEARTBEAT)
-    announced = False
-    while True:
+class Heartbeat:
+    """Says every few seconds that this worker is alive, over a connection of its own.
+
+    Where the bot has meanwhile begun to use another artifact store, the worker finishes the run it has, and leaves.
+    """
+
+    def __init__(self, workspace: Workspace, mark: str) -> None:
+        self._workspace = workspace
+        self._mark = mark
+        self.wrong_store: ScopebotError | None = None
+
+    def start(self) -> None:
+        """Begin, in a thread of its own."""
+        threading.Thread(target=self._keep_beating, name="heartbeat", daemon=True).start()
+
+    def _keep_beating(self) -> None:
+        workspace = self._workspace
+        assert workspace.settings.redis_url is not None
+        redis = Redis.from_url(workspace.settings.redis_url, socket_timeout=HEARTBEAT)
+        announced = False
+        while True:
+            try:
+                beat(redis, workspace.name, workspace.catalog.evalscope_version)
+                if not announced:
+                    wake_dispatcher(redis)
+                    announced = True
+                self._look_at_the_store(redis)
+            except RedisError:
+                log.warning("heartbeat not sent", exc_info=True)
+            time.sleep(HEARTBEAT)
+
+    def _look_at_the_store(self, redis: Redis) -> None:
+        """Leave where the bot's store is no longer this worker's."""
+        said = published(redis)
+        if said in {None, self._mark} or self.wrong_store is not None:
+            return
         try:
-            beat(redis, workspace.name, workspace.catalog.evalscope_version)
-            if not announced:
-                wake_dispatcher(redis)
-                announced = True
-        except RedisError:
-            log.warning("heartbeat not sent", exc_info=True)
-        time.sleep(HEARTBEAT)
+            self._mark = wait_for_bot(self._workspace.artifacts, redis)
+        except ScopebotError as error:
+            self.wrong_store = error
+            log.error("the bot uses another artifact store by now: leaving", store=self._workspace.artifacts.url)  # noqa: TRY400 - it is told in one line when the worker has left
+            os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _preload() -> Catalog:

@@ -261,6 +261,9 @@ TEXTS = {
     "error.nothing_scored": "No sample could be scored; see the log.",
     "error.run_crashed": "EvalScope failed: {detail}",
     "error.job_key_differs": "The worker {worker} refused the run: its SCOPEBOT_JOB_KEY is not the bot's. Set the bot's value there and restart it.",
+    "error.artifacts_differ": "The artifact store here, {url}, is not the one the bot uses, so what is evaluated would lie where nobody looks. Set SCOPEBOT_ARTIFACTS_URL to the bot's value: a folder both can see, or an object store such as s3://bucket/scopebot. Then start again.",
+    "error.artifacts_away": "The artifact store {url} cannot be used: {reason}. Check SCOPEBOT_ARTIFACTS_URL, that this machine may read and write there, and that fsspec's package for its scheme is installed.",
+    "error.cannot_listen": "The web server cannot listen on {host}, port {port}: {reason}. Stop what has the port, or set SCOPEBOT_PORT to another one (0 takes a free one) or SCOPEBOT_HOST to an address of this machine.",
     "error.run_killed": "The evaluating process on {worker} was killed (signal {signal}), most often because the machine ran out of memory. A smaller batch size needs less.",
     "error.run_timed_out": "The run was stopped: it took longer than run_timeout_hours allows. A limit on the samples makes it shorter.",
     # --- reasons

@@ -261,6 +261,9 @@ TEXTS = {
     "error.nothing_scored": "没有任何样本得到分数，详情见日志。",
     "error.run_crashed": "EvalScope 出错：{detail}",
     "error.job_key_differs": "worker {worker} 拒绝了任务：它的 SCOPEBOT_JOB_KEY 与 bot 的不同。请在那里设置相同的值并重启。",
+    "error.artifacts_differ": "这里的产物存储 {url} 与 bot 使用的不是同一个，评测结果会存到没人看得到的地方。请把 SCOPEBOT_ARTIFACTS_URL 设为与 bot 相同的值：双方都能访问的目录，或 s3://bucket/scopebot 这样的对象存储，然后重新启动。",
+    "error.artifacts_away": "产物存储 {url} 无法使用：{reason}。请检查 SCOPEBOT_ARTIFACTS_URL、这台机器对它的读写权限，以及对应的 fsspec 依赖是否已安装。",
+    "error.cannot_listen": "Web 服务无法监听 {host} 的端口 {port}：{reason}。请停掉占用端口的程序，或修改 SCOPEBOT_PORT（0 表示任意空闲端口）或 SCOPEBOT_HOST。",
     "error.run_killed": "{worker} 上的评测进程被终止（信号 {signal}），多半是内存不足。可以减小批大小。",
     "error.run_timed_out": "任务超过了 run_timeout_hours 的时限，已停止。可以限制样本数来缩短时间。",
     # --- reasons
