@@ -38,7 +38,7 @@ class AttachedPlatform:
         self._reporter = reporter
         self._services, self._outbox, self._wakeups = reporter.services, reporter.outbox, reporter.wakeups
         self._inbox = Inbox(redis, alive, platform.name, platform.session)
-        self._intake = Intake(self._inbox, self._handle, self._give_up)
+        self._intake = Intake(self._inbox, self._handle, self._give_up, self._set_aside)
         self._sender = Sender(self._outbox, platform, alive, self._wakeups)
         self._lease = Lease(redis, alive, f"report:{self._inbox.address}")
         self._reports = PlatformReporter(reporter, platform, self._lease)
@@ -89,10 +89,17 @@ class AttachedPlatform:
 
     async def _give_up(self, incoming: Incoming) -> None:
         """Tell that a message cannot be handled."""
+        await self._tell_bug(incoming, "bug")
+
+    async def _set_aside(self, incoming: Incoming) -> None:
+        """Tell that a message ended the process each time it was handled."""
+        await self._tell_bug(incoming, "bug.killed")
+
+    async def _tell_bug(self, incoming: Incoming, text: str) -> None:
         if not await asyncio.to_thread(self._outbox.answered, incoming.id):
             bug = secrets.token_hex(4)
-            log.error("gave a message up", bug=bug, incoming=incoming.id)
-            await self._answer(incoming, [bug_reply(Texts(language_of(incoming.text)), bug)])
+            log.error("gave a message up", bug=bug, incoming=incoming.id, told=text)
+            await self._answer(incoming, [bug_reply(Texts(language_of(incoming.text)), bug, text)])
 
     async def _answer(self, incoming: Incoming, replies: list[Reply]) -> None:
         await asyncio.to_thread(self._outbox.record, incoming.id, incoming.place, replies)

@@ -80,6 +80,6 @@ async def _guarded(reply: Awaitable[Reply], texts: Texts) -> Reply:
         return bug_reply(texts, bug)
 
 
-def bug_reply(texts: Texts, bug: str) -> Reply:
+def bug_reply(texts: Texts, bug: str, text: str = "bug") -> Reply:
     """Return what is said where something failed that no person can mend; the log has the same id."""
-    return Reply(Message(text=texts("bug", id=bug)), refused=True)
+    return Reply(Message(text=texts(text, id=bug)), refused=True)

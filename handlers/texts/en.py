@@ -213,6 +213,7 @@ TEXTS = {
     "none.not_yet": "`evalscope {name}` from chat is not supported yet; I can run `evalscope eval` and `evalscope perf`.",
     "secret.seen": "Your message holds what looks like a secret ({kinds}). I did not store it. Please delete the message and change the key; keys are used by name (`[keys.NAME]` in scopebot.toml).",
     "bug": "That went wrong inside Scopebot; the log has it under {id}.",
+    "bug.killed": "I could not handle this message: each time I tried, my process died. It is set aside and will not be tried again; the log has it under {id}. Say it in other words, and tell an admin.",
     "bug.run": "Something went wrong inside Scopebot or EvalScope; the run's log has the details.",
     # --- parameters that are not taken from chat; {name} is the parameter
     "refused.api_key": "Keys are not taken from chat. Register it as [keys.NAME] in scopebot.toml and say `with key NAME`.",

@@ -213,6 +213,7 @@ TEXTS = {
     "none.not_yet": "暂时不能在聊天里运行 `evalscope {name}`；可以运行 `evalscope eval` 和 `evalscope perf`。",
     "secret.seen": "消息里似乎含有密钥（{kinds}）。我没有保存它。请删除这条消息并更换密钥；密钥按名称使用（scopebot.toml 的 [keys.名称]）。",
     "bug": "Scopebot 内部出错，日志编号 {id}。",
+    "bug.killed": "我无法处理这条消息：每次处理时进程都会退出。这条消息已搁置，不会再试；日志编号 {id}。请换一种说法，并告知管理员。",
     "bug.run": "Scopebot 或 EvalScope 内部出错，详情见任务日志。",
     # --- parameters that are not taken from chat; {name} is the parameter
     "refused.api_key": "不能在聊天里给出密钥。请在 scopebot.toml 里登记为 [keys.名称]，再说“用密钥 名称”。",
