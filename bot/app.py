@@ -30,6 +30,7 @@ from bot.platforms.base import Platform, Posted
 from bot.reporter import Reporter
 from bot.services import BotServices
 from bot.settings import BotSettings
+from bot.upkeep import Upkeep
 from bot.wakeups import Wakeups
 from bot.web.links import Links
 from bot.web.server import Site, make_app
@@ -154,7 +155,11 @@ async def open_bot(settings: BotSettings, *, workers: int, port_may_move: bool =
             alive=parts.alive,
         )
         dispatcher = Dispatcher(settings=parts.settings, store=parts.store, redis=parts.redis, queue=parts.queue)
-        duties = [dispatcher.run, bot.follow_events, parts.alive.run, parts.keep_mark]
+        upkeep = Upkeep(
+            retention=parts.settings.config.retention, store=parts.store, outbox=Outbox(parts.engine),
+            ledger=bot.ledger, artifacts=parts.artifacts, redis=parts.queue,
+        )  # fmt: skip
+        duties = [dispatcher.run, bot.follow_events, parts.alive.run, parts.keep_mark, upkeep.run]
         if not owner.owned:
             duties.append(leader.take_over)
         tasks = [asyncio.create_task(keep_going(duty)) for duty in duties]

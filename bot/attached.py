@@ -7,6 +7,7 @@ import secrets
 from typing import TYPE_CHECKING
 
 import structlog
+from redis import ResponseError
 
 from bot.alive import Alive, Lease
 from bot.background import cancel, keep_going
@@ -14,12 +15,15 @@ from bot.inbox import Inbox
 from bot.intake import Intake
 from bot.platforms.base import Platform, Posted
 from bot.reporter import PlatformReporter, Reporter
-from bot.sender import Sender
+from bot.sender import SEND_WITHIN, Sender
 from bot.wakeups import woken
 from handlers.conversation import bug_reply, converse
 from handlers.incoming import Incoming, language_of
+from handlers.message import Message
 from handlers.reply import Reply
 from handlers.texts import Texts
+from jobs.errors import RedisFull
+from jobs.space import is_full
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -38,7 +42,9 @@ class AttachedPlatform:
         self._reporter = reporter
         self._services, self._outbox, self._wakeups = reporter.services, reporter.outbox, reporter.wakeups
         self._inbox = Inbox(redis, alive, platform.name, platform.session)
-        self._intake = Intake(self._inbox, self._handle, self._give_up, self._set_aside)
+        self._intake = Intake(
+            self._inbox, self._handle, give_up=self._give_up, set_aside=self._set_aside, postponed=self._tell_full
+        )
         self._sender = Sender(self._outbox, platform, alive, self._wakeups)
         self._lease = Lease(redis, alive, f"report:{self._inbox.address}")
         self._reports = PlatformReporter(reporter, platform, self._lease)
@@ -65,13 +71,18 @@ class AttachedPlatform:
         await self._inbox.close()
 
     async def accept(self, incoming: Incoming) -> bool:
-        """Keep a message; False for a copy. The platform may acknowledge it when this returns."""
-        return await self._inbox.accept(incoming)
+        """Keep a message; False for a copy. The platform may acknowledge it when this returns. Raises `RedisFull`."""
+        try:
+            return await self._inbox.accept(incoming)
+        except ResponseError as error:
+            if is_full(error):
+                raise RedisFull from error
+            raise
 
     async def receive(self, incoming: Incoming) -> list[Posted]:
         """Keep a message and return what it led to, once that is posted."""
         with self._wakeups.said.listening() as said:
-            await self._inbox.accept(incoming)
+            await self.accept(incoming)
             while True:
                 posts = await asyncio.to_thread(self._outbox.answers, incoming.id)
                 if posts and all(post.sent for post in posts):
@@ -94,6 +105,12 @@ class AttachedPlatform:
     async def _set_aside(self, incoming: Incoming) -> None:
         """Tell that a message ended the process each time it was handled."""
         await self._tell_bug(incoming, "bug.killed")
+
+    async def _tell_full(self, incoming: Incoming) -> None:
+        """Tell that a message waits for room on a disk: by the platform alone, the outbox may have no room either."""
+        text = Texts(language_of(incoming.text))("postponed.full")
+        async with asyncio.timeout(SEND_WITHIN):
+            await self.platform.send(incoming.place, Message(text=text), key=f"{incoming.id}/postponed")
 
     async def _tell_bug(self, incoming: Incoming, text: str) -> None:
         if not await asyncio.to_thread(self._outbox.answered, incoming.id):

@@ -8,10 +8,12 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 
 import structlog
+from redis import RedisError
 
 from bot.inbox import Entry, Inbox
 from handlers.incoming import Incoming, Place
-from jobs.outages import OUTAGES
+from jobs.outages import is_outage
+from jobs.space import is_full
 
 log = structlog.get_logger(__name__)
 
@@ -33,8 +35,10 @@ Handle = Callable[[Incoming], Awaitable[None]]
 class Intake:
     """The messages this process has in hand."""
 
-    def __init__(self, inbox: Inbox, handle: Handle, give_up: Handle, set_aside: Handle) -> None:
+    def __init__(self, inbox: Inbox, handle: Handle, *, give_up: Handle, set_aside: Handle, postponed: Handle) -> None:
         self._inbox = inbox
+        self._postponed = postponed
+        self._told_so: set[str] = set()
         self._handle = handle
         self._give_up = give_up
         self._set_aside = set_aside
@@ -92,6 +96,7 @@ class Intake:
             await self._see_to(entry)
             lane.popleft()
             self._in_hand.discard(entry.id)
+            self._told_so.discard(entry.id)
             self._room.set()
         del self._lanes[place]
 
@@ -108,18 +113,22 @@ class Intake:
                     return
                 await self._try(entry, self._handle if bugs < BUGS else self._give_up, deaths)
                 await self._inbox.done(entry)
-            except OUTAGES as error:
-                log.warning("cannot handle a message now", incoming=entry.incoming.id, reason=repr(error))
-            except Exception:
+            except Exception as error:
+                if is_outage(error):
+                    log.warning("cannot handle a message now", incoming=entry.incoming.id, reason=repr(error))
+                    await self._postpone(entry, error)
+                    await asyncio.sleep(wait)
+                    wait = min(2 * wait, LONGEST_WAIT)
+                    continue
                 bugs += 1
                 log.exception("handling a message failed", incoming=entry.incoming.id, times=bugs)
                 if bugs > BUGS:
                     await self._drop(entry)
                     return
+                await asyncio.sleep(wait)
+                wait = min(2 * wait, LONGEST_WAIT)
             else:
                 return
-            await asyncio.sleep(wait)
-            wait = min(2 * wait, LONGEST_WAIT)
 
     async def _try(self, entry: Entry, handle: Handle, deaths: int) -> None:
         """Handle an entry, or set it aside where it killed the processes that handled it."""
@@ -131,8 +140,17 @@ class Intake:
             try:
                 await handle(entry.incoming)
             finally:
-                with contextlib.suppress(*OUTAGES):
+                with contextlib.suppress(RedisError):
                     await self._inbox.survived(entry, deaths)
+
+    async def _postpone(self, entry: Entry, error: Exception) -> None:
+        """Have it told, once, that a message waits for room on a disk."""
+        if is_full(error) and entry.id not in self._told_so:
+            self._told_so.add(entry.id)
+            try:
+                await self._postponed(entry.incoming)
+            except Exception:
+                log.exception("a delay could not be told", incoming=entry.incoming.id)
 
     async def _wait_for_turn(self, entry: Entry) -> None:
         """Wait while another process handles what was said in the place before."""
@@ -144,5 +162,5 @@ class Intake:
         log.error("a message is dropped", incoming=entry.incoming.id)
         try:
             await self._inbox.done(entry)
-        except OUTAGES as error:
+        except RedisError as error:
             log.warning("cannot drop a message now", incoming=entry.incoming.id, reason=repr(error))

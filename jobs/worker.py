@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import importlib
+import math
 import os
 import signal
 import sys
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 from redis import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 from rq import Queue, Worker
 from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
@@ -25,7 +26,9 @@ from jobs.errors import ConfigInvalid, RunKilled, ScopebotError
 from jobs.fleet import HEARTBEAT, beat, leave, wake_dispatcher
 from jobs.queue import check_job, open_queue
 from jobs.same_store import open_artifacts, published, wait_for_bot
+from jobs.space import is_full
 from jobs.tasks import announce_loss
+from jobs.upkeep import tend
 from jobs.workspace import Workspace, current, enter, worker_name
 
 if TYPE_CHECKING:
@@ -53,12 +56,17 @@ PRELOAD_PERF = (
 """The same for a first stress test; a worker without EvalScope's `perf` extra evaluates all the same."""
 
 
+LOOK_FOR_ROOM_EVERY = 2.0
+TEND_EVERY = 300.0
+"""Seconds between two looks at the folders of runs that are over."""
 GRACE = 1.5
 """Seconds a run has to say its partial score when it is cancelled."""
 
 
 class ScopebotWorker(Worker):
     """Runs the tasks of `jobs.tasks` and nothing else."""
+
+    _tended = -math.inf
 
     def kill_horse(self, sig: signal.Signals = signal.SIGKILL) -> None:
         """End the run's process: let it say its partial score, then end it and all it started."""
@@ -86,6 +94,48 @@ class ScopebotWorker(Worker):
         super()._handle_stopped_job(job, queue, execution)
         announce_loss(current(), job.id, RunKilled(worker=current().name, signal=int(signal.SIGKILL)))
 
+    def dequeue_job_and_maintain_ttl(
+        self, timeout: int | None, max_idle_time: int | None = None
+    ) -> tuple[Job, Queue] | None:
+        """Wait for a job; also while Redis takes nothing."""
+        while True:
+            try:
+                return super().dequeue_job_and_maintain_ttl(timeout, max_idle_time)
+            except ResponseError as error:
+                self._wait_for_room(error)
+
+    def maintain_heartbeats(self, job: Job, execution: Execution) -> None:
+        """Tell RQ that the job goes on; where Redis takes nothing, the job goes on all the same."""
+        try:
+            super().maintain_heartbeats(job, execution)
+        except ResponseError as error:
+            if not is_full(error):
+                raise
+            log.warning("Redis takes nothing: its disk is full", job=job.id)
+
+    def run_maintenance_tasks(self) -> None:
+        """Do what RQ does now and then, and look after the folders: between two runs, since nothing forks meanwhile."""
+        try:
+            super().run_maintenance_tasks()  # type: ignore[no-untyped-call]
+        except ResponseError as error:
+            self._wait_for_room(error)
+        if time.monotonic() - self._tended > TEND_EVERY:
+            self._tended = time.monotonic()
+            tend(current())
+
+    def _wait_for_room(self, error: ResponseError) -> None:
+        """Wait until Redis takes something again; raise any other error."""
+        while is_full(error):
+            log.warning("Redis takes nothing: its disk is full", reason=str(error))
+            time.sleep(LOOK_FOR_ROOM_EVERY)
+            try:
+                self.connection.set("scopebot:room", "1", ex=1)
+            except ResponseError as again:
+                error = again
+            else:
+                return
+        raise error
+
     def execute_job(self, job: Job, queue: Queue) -> None:
         """Run a job in a work-horse, if it is one of ours; anything else is marked as failed, and nothing is called."""
         try:
@@ -95,7 +145,10 @@ class ScopebotWorker(Worker):
             job.set_status(JobStatus.FAILED)
             self.connection.lrem(queue.intermediate_queue_key, 1, job.id)
             return
-        super().execute_job(job, queue)
+        try:
+            super().execute_job(job, queue)
+        except ResponseError as error:
+            self._wait_for_room(error)
 
     def handle_work_horse_killed(self, job: Job, retpid: int, ret_val: int, rusage: struct_rusage) -> None:
         """Say that a run ended with its process, which could not say so itself."""

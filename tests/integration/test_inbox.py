@@ -29,9 +29,14 @@ async def nothing(_: Incoming) -> None: ...
 
 @asynccontextmanager
 async def handling(
-    inbox: Inbox, handle: Handle, give_up: Handle = nothing, set_aside: Handle = nothing
+    inbox: Inbox,
+    handle: Handle,
+    give_up: Handle = nothing,
+    *,
+    set_aside: Handle = nothing,
+    postponed: Handle = nothing,
 ) -> AsyncIterator[Intake]:
-    intake = Intake(inbox, handle, give_up, set_aside)
+    intake = Intake(inbox, handle, give_up=give_up, set_aside=set_aside, postponed=postponed)
     tasks = [asyncio.create_task(keep_going(task)) for task in (intake.read, intake.look_for_leftovers)]
     try:
         yield intake
@@ -328,7 +333,7 @@ async def test_a_message_that_kills_even_when_it_is_told_of_is_let_go(client: As
         raise AssertionError("tried again")
 
     other = Inbox(client, FakePeers("other", {"one"}), "p")
-    async with handling(other, fail, fail, fail):
+    async with handling(other, fail, fail, set_aside=fail):
         await until_empty(client, other)
 
 
