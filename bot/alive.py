@@ -7,6 +7,7 @@ its process id is gone, so that a restarted bot need not wait for the key.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import secrets
@@ -95,7 +96,8 @@ class Alive:
     async def end(self) -> None:
         """Say that this process ends."""
         self._renewed = -SURE_FOR
-        await self._redis.delete(_alive(self.id))
+        with contextlib.suppress(RedisError):  # it lapses by itself
+            await self._redis.delete(_alive(self.id))
 
 
 class Lease:
@@ -133,7 +135,8 @@ class Lease:
     async def let_go(self) -> None:
         """Leave it to others."""
         self._held_at = -SURE_FOR
-        await self._let_go(keys=[self._key], args=[self._alive.id])
+        with contextlib.suppress(RedisError):  # it lapses by itself
+            await self._let_go(keys=[self._key], args=[self._alive.id])
 
     async def _try(self, dead: str) -> str:
         """Take it where it is free, ours or the dead one's; return who has it otherwise."""

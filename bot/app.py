@@ -43,6 +43,7 @@ from jobs.errors import CannotListen
 from jobs.events import EVENTS, Event
 from jobs.ledger import Ledger
 from jobs.same_store import open_artifacts, publish, say_again
+from jobs.space import telling_of_redis
 from jobs.store import Store
 
 log = structlog.get_logger(__name__)
@@ -133,7 +134,9 @@ def _event(fields: dict[bytes, bytes]) -> Event | None:
 
 @asynccontextmanager
 async def open_bot(settings: BotSettings, *, workers: int, port_may_move: bool = False) -> AsyncIterator[Bot]:
-    """Start what the process needs and stop it at the end. Raises `CannotListen`, `ArtifactsDiffer`, `ArtifactsAway`.
+    """Start what the process needs and stop it at the end.
+
+    Raises `CannotListen`, `ArtifactsDiffer`, `ArtifactsAway` and `RedisFull`.
 
     The first process on a data folder also runs the web server and, with the embedded server, `workers` workers;
     a second one (a console beside `serve`) uses those of the first, and takes its place when it ends.
@@ -216,10 +219,11 @@ async def _open_parts(stack: AsyncExitStack, settings: BotSettings) -> _Parts:
     await asyncio.to_thread(migrate, engine)
     artifacts = open_artifacts(settings.effective_artifacts_url)
     alive = Alive(redis)
-    others = not await alive.alone()
-    await alive.renew()
-    stack.push_async_callback(alive.end)
-    mark = await asyncio.to_thread(publish, artifacts, queue, others=others)
+    with telling_of_redis():
+        others = not await alive.alone()
+        await alive.renew()
+        stack.push_async_callback(alive.end)
+        mark = await asyncio.to_thread(publish, artifacts, queue, others=others)
     return _Parts(
         settings=settings, embedded=embedded, redis=redis, queue=queue, engine=engine, store=Store(engine),
         artifacts=artifacts, mark=mark, alive=alive,

@@ -7,7 +7,6 @@ import secrets
 from typing import TYPE_CHECKING
 
 import structlog
-from redis import ResponseError
 
 from bot.alive import Alive, Lease
 from bot.background import cancel, keep_going
@@ -22,8 +21,7 @@ from handlers.incoming import Incoming, language_of
 from handlers.message import Message
 from handlers.reply import Reply
 from handlers.texts import Texts
-from jobs.errors import RedisFull
-from jobs.space import is_full
+from jobs.space import telling_of_redis
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -72,12 +70,8 @@ class AttachedPlatform:
 
     async def accept(self, incoming: Incoming) -> bool:
         """Keep a message; False for a copy. The platform may acknowledge it when this returns. Raises `RedisFull`."""
-        try:
+        with telling_of_redis():
             return await self._inbox.accept(incoming)
-        except ResponseError as error:
-            if is_full(error):
-                raise RedisFull from error
-            raise
 
     async def receive(self, incoming: Incoming) -> list[Posted]:
         """Keep a message and return what it led to, once that is posted."""

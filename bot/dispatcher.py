@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import structlog
+from redis import RedisError
 
 from jobs import cancel
 from jobs.config import Settings
 from jobs.dispatch import Busy, Plan, Waiting, WorkerState, assign
 from jobs.errors import RunKilled
 from jobs.events import read_progress
-from jobs.fleet import WAKE, living_workers
+from jobs.fleet import ALIVE_FOR, WAKE, living_workers
 from jobs.lease import holder
 from jobs.lifecycle import IllegalMove, RunState
 from jobs.models import Failure, Loss, Run
@@ -33,6 +35,7 @@ LEADS_FOR = 5
 TICK = 1
 STARTS_WITHIN = 15.0
 """Seconds in which a run that a living worker took must hold its lease."""
+SPEAK_WITHIN = 2.0 + ALIVE_FOR
 ACTIVE = (RunState.WAITING, RunState.QUEUED, RunState.RUNNING)
 
 _LEAD = """
@@ -52,13 +55,19 @@ class Dispatcher:
         self._redis = redis
         self._queue = queue
         self._me = secrets.token_hex(8)
+        self._patient_until = 0.0
+        """While Redis was away or full, no worker could say that it lives: they get a moment to say so."""
 
     async def run(self) -> None:
         """Dispatch until cancelled, as long as no other process does."""
-        while True:
-            await self._redis.blpop([WAKE], timeout=TICK)
-            if await self._redis.eval(_LEAD, 1, LEADER, self._me, str(LEADS_FOR)):
-                await asyncio.to_thread(self.dispatch)
+        try:
+            while True:
+                await self._redis.blpop([WAKE], timeout=TICK)
+                if await self._redis.eval(_LEAD, 1, LEADER, self._me, str(LEADS_FOR)):
+                    await asyncio.to_thread(self.dispatch)
+        except RedisError:
+            self._patient_until = time.monotonic() + SPEAK_WITHIN
+            raise
 
     def dispatch(self) -> Plan:
         """Mend what was lost, then send what can start now."""
@@ -90,6 +99,8 @@ class Dispatcher:
 
     def _is_lost(self, run: Run, workers: set[str]) -> bool:
         """Tell whether nobody will ever speak for this attempt again."""
+        if time.monotonic() < self._patient_until:
+            return False
         held = holder(self._queue, run.id)
         if held == run.attempt:
             return False

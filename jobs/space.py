@@ -7,11 +7,12 @@ import shutil
 import socket
 import sqlite3
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from redis import ResponseError
 
-from jobs.errors import DiskFull, DiskLow
+from jobs.errors import DiskFull, DiskLow, RedisFull
 
 GIGABYTE = 1e9
 DATA = "SCOPEBOT_DATA_DIR"
@@ -47,6 +48,17 @@ def chain(error: BaseException) -> Iterator[BaseException]:
         seen.add(id(link))
         yield link
         link = link.__cause__ or link.__context__
+
+
+@contextmanager
+def telling_of_redis() -> Iterator[None]:
+    """Raise `RedisFull` where Redis takes nothing for want of room."""
+    try:
+        yield
+    except ResponseError as error:
+        if is_full(error):
+            raise RedisFull from error
+        raise
 
 
 def told(error: BaseException, folder: Path) -> DiskFull:

@@ -26,7 +26,7 @@ from jobs.errors import ConfigInvalid, RunKilled, ScopebotError
 from jobs.fleet import HEARTBEAT, beat, leave, wake_dispatcher
 from jobs.queue import check_job, open_queue
 from jobs.same_store import open_artifacts, published, wait_for_bot
-from jobs.space import is_full
+from jobs.space import is_full, telling_of_redis
 from jobs.tasks import announce_loss
 from jobs.upkeep import tend
 from jobs.workspace import Workspace, current, enter, worker_name
@@ -170,7 +170,8 @@ def run_worker(settings: Settings, *, die_with_parent: bool = False) -> None:
     mark = wait_for_bot(artifacts, redis)
     workspace = Workspace(name=worker_name(), settings=settings, redis=redis, artifacts=artifacts, catalog=_preload())
     enter(workspace)
-    redis.set(CATALOG_KEY, workspace.catalog.model_dump_json())
+    with telling_of_redis():
+        redis.set(CATALOG_KEY, workspace.catalog.model_dump_json())
     heartbeat = Heartbeat(workspace, mark)
     heartbeat.start()
     worker = ScopebotWorker(

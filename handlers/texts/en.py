@@ -267,7 +267,7 @@ TEXTS = {
     "error.artifacts_differ": "The artifact store here, {url}, is not the one the bot uses, so what is evaluated would lie where nobody looks. Set SCOPEBOT_ARTIFACTS_URL to the bot's value: a folder both can see, or an object store such as s3://bucket/scopebot. Then start again.",
     "error.artifacts_away": "The artifact store {url} cannot be used: {reason}. Check SCOPEBOT_ARTIFACTS_URL, that this machine may read and write there, and that fsspec's package for its scheme is installed.",
     "error.cannot_listen": "The web server cannot listen on {host}, port {port}: {reason}. Stop what has the port, or set SCOPEBOT_PORT to another one (0 takes a free one) or SCOPEBOT_HOST to an address of this machine.",
-    "error.redis_full": "Redis takes nothing at the moment: its disk is full. Your message was not taken; free some space on its machine, then say it again.",
+    "error.redis_full": "Redis takes nothing at the moment, since its disk is full; nothing new can begin. Free some space on its machine, then try again.",
     "error.disk_full": "The disk on {host} is full: {free} GB are free at {folder}. Free some space there, or change {setting}; `resume` then keeps what is done.",
     "error.disk_low": "There is too little room on {host} to begin: {free} GB are free at {folder}, and a run needs {least} GB (`min_free_gb` under [disk] in scopebot.toml). Free some space there, or change {setting}, then ask again or `resume`.",
     "postponed.full": "I have your message, but my disk is full, so I cannot act on it yet. It is kept, and I answer as soon as an admin has freed some space; there is no need to say it again.",

@@ -267,7 +267,7 @@ TEXTS = {
     "error.artifacts_differ": "这里的产物存储 {url} 与 bot 使用的不是同一个，评测结果会存到没人看得到的地方。请把 SCOPEBOT_ARTIFACTS_URL 设为与 bot 相同的值：双方都能访问的目录，或 s3://bucket/scopebot 这样的对象存储，然后重新启动。",
     "error.artifacts_away": "产物存储 {url} 无法使用：{reason}。请检查 SCOPEBOT_ARTIFACTS_URL、这台机器对它的读写权限，以及对应的 fsspec 依赖是否已安装。",
     "error.cannot_listen": "Web 服务无法监听 {host} 的端口 {port}：{reason}。请停掉占用端口的程序，或修改 SCOPEBOT_PORT（0 表示任意空闲端口）或 SCOPEBOT_HOST。",
-    "error.redis_full": "Redis 暂时不接受写入：它的磁盘已满。您的消息没有被接收；请在那台机器上腾出空间后再发一次。",
+    "error.redis_full": "Redis 的磁盘已满，暂时不接受写入，因此无法开始新的操作。请在那台机器上腾出空间后重试。",
     "error.disk_full": "{host} 的磁盘已满：{folder} 只剩 {free} GB。请腾出空间，或修改 {setting}；之后用“继续”可以保留已完成的部分。",
     "error.disk_low": "{host} 的磁盘空间不足，无法开始：{folder} 只剩 {free} GB，至少需要 {least} GB（scopebot.toml 中 [disk] 的 `min_free_gb`）。请腾出空间，或修改 {setting}，然后重新提出或“继续”。",
     "postponed.full": "消息已收到，但我的磁盘已满，暂时无法处理。消息已保存，管理员腾出空间后我会马上回复，不需要重发。",

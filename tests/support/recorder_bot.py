@@ -14,6 +14,7 @@ from bot.platforms.base import Platform, Receive
 from bot.settings import BotSettings
 from handlers.incoming import Incoming, Place
 from handlers.message import Message
+from jobs.errors import RedisFull
 
 
 class RecorderPlatform(Platform):
@@ -54,7 +55,10 @@ class RecorderPlatform(Platform):
 
     async def _hear(self, message: dict[str, Any], receive: Receive) -> None:
         incoming = Incoming.model_validate(message["incoming"])
-        await receive(incoming)
+        try:
+            await receive(incoming)
+        except RedisFull:
+            return  # not acknowledged: it comes again
         await self._call("ack", {"id": incoming.id, "n": message["n"]})
 
     async def _call(self, what: str, body: dict[str, Any]) -> dict[str, Any]:

@@ -33,8 +33,8 @@ ROOT = Path(__file__).resolve().parents[2]
 OWN_VARIABLES = ("REDIS_URL", "DATABASE_URL", *(name for name in os.environ if name.startswith("SCOPEBOT_")))
 
 
-def start_worker(settings: Settings, redis: Redis) -> subprocess.Popen[bytes]:
-    """Start `scopebot worker` on settings and wait until it says that it lives."""
+def start_worker(settings: Settings, redis: Redis, **more: str) -> subprocess.Popen[bytes]:
+    """Start `scopebot worker` on settings (`more`: variables) and wait until it says that it lives."""
     publish(Artifacts(settings.effective_artifacts_url), redis, others=False)  # as the bot does
     before = {worker["name"] for worker in living_workers(redis)}
     environment: Mapping[str, str] = {
@@ -43,6 +43,7 @@ def start_worker(settings: Settings, redis: Redis) -> subprocess.Popen[bytes]:
         "PYTHONUNBUFFERED": "1",  # a work-horse ends without flushing
         "REDIS_URL": settings.redis_url or "",
         "SCOPEBOT_DATA_DIR": str(settings.folder),
+        **more,
     }
     log = settings.folder / "worker.log"
     with log.open("ab") as output:
