@@ -11,11 +11,12 @@ import pytest
 from horses import Horses, model, sample, spec
 from support.disks import SmallDisk, small_disk
 from support.endpoint import Endpoint, answers
+from support.streaming import Pace, Streaming
 
 from handlers.texts import Texts
 from jobs.artifacts import Artifacts
 from jobs.events import EVENTS, Event
-from jobs.models import EvalSpec, Failure
+from jobs.models import EvalSpec, Failure, PerfSpec
 
 ALL = 34
 TOML = "[disk]\nmin_free_gb = 0\n"
@@ -40,7 +41,7 @@ class Worker:
         self.artifacts = Artifacts(f"file://{store}")
         self.data.mkdir(exist_ok=True, parents=True)
 
-    def run(self, what: EvalSpec, toml: str = TOML) -> tuple[int, list[Event]]:
+    def run(self, what: EvalSpec | PerfSpec, toml: str = TOML) -> tuple[int, list[Event]]:
         (self.data / "scopebot.toml").write_text(toml)
         environment = {"SCOPEBOT_DATA_DIR": str(self.data), "SCOPEBOT_ARTIFACTS_URL": self.artifacts.url}
         running = self.horses.start(what, environment=environment, before=QUICK)
@@ -151,3 +152,15 @@ def test_a_disk_that_holds_all_is_told_too(horses: Horses, disk: SmallDisk) -> N
     assert [event.what for event in events] == ["started", "failed"], worker.output
     assert failure(events).code == "disk_full"
     assert len(endpoint.completions) < ALL
+
+
+def test_a_stress_test_on_a_full_disk_says_so(horses: Horses, disk: SmallDisk, tmp_path: Path) -> None:
+    disk.fill(leave=150_000)
+    with Streaming(Pace()) as server:
+        load = PerfSpec(
+            model=model(server.url), parallel=(2,), number=(3000,), sleep_interval=0, max_tokens=(8,),
+            dataset="prompts", plugin="line_by_line", local=True,
+        )  # fmt: skip
+        worker = Worker(horses, disk.folder / "data", tmp_path / "store")
+        _, events = worker.run(load)
+    assert failure(events).code == "disk_full", events
