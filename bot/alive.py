@@ -7,6 +7,7 @@ its process id is gone, so that a restarted bot need not wait for the key.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import secrets
@@ -83,10 +84,20 @@ class Alive:
             return False
         return _gone(process) or not await self._redis.exists(_alive(process))
 
+    async def alone(self) -> bool:
+        """Tell whether no other bot process lives."""
+        prefix = _alive("")
+        async for key in self._redis.scan_iter(f"{prefix}*", count=1000):
+            other = cast("bytes", key).decode().removeprefix(prefix)
+            if other != self.id and not await self.dead(other):
+                return False
+        return True
+
     async def end(self) -> None:
         """Say that this process ends."""
         self._renewed = -SURE_FOR
-        await self._redis.delete(_alive(self.id))
+        with contextlib.suppress(RedisError):  # it lapses by itself
+            await self._redis.delete(_alive(self.id))
 
 
 class Lease:
@@ -124,7 +135,8 @@ class Lease:
     async def let_go(self) -> None:
         """Leave it to others."""
         self._held_at = -SURE_FOR
-        await self._let_go(keys=[self._key], args=[self._alive.id])
+        with contextlib.suppress(RedisError):  # it lapses by itself
+            await self._let_go(keys=[self._key], args=[self._alive.id])
 
     async def _try(self, dead: str) -> str:
         """Take it where it is free, ours or the dead one's; return who has it otherwise."""

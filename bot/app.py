@@ -23,6 +23,7 @@ from redis.asyncio import Redis as AsyncRedis
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
+from sqlalchemy import Engine
 
 from bot.alive import Alive, Lease
 from bot.attached import AttachedPlatform
@@ -34,6 +35,7 @@ from bot.platforms.base import Platform, Posted
 from bot.reporter import Reporter
 from bot.services import BotServices
 from bot.settings import BotSettings
+from bot.upkeep import Upkeep
 from bot.wakeups import Wakeups
 from bot.web.links import Links
 from bot.web.server import Site, make_app
@@ -42,13 +44,17 @@ from handlers.texts import Texts
 from jobs.artifacts import Artifacts
 from jobs.db import migrate, open_engine
 from jobs.embedded import EmbeddedServer
+from jobs.errors import CannotListen
 from jobs.events import EVENTS, Event
 from jobs.ledger import Ledger
+from jobs.same_store import open_artifacts, publish, say_again
+from jobs.space import telling_of_redis
 from jobs.store import Store
 
 log = structlog.get_logger(__name__)
 
 TAKE_OVER_EVERY = 1.0
+SAY_AGAIN_EVERY = 10.0
 READ_FOR_MS = 2000
 REVIVE_EVERY = 0.5
 RETRIES = (ExponentialBackoff(cap=0.2, base=0.02), 3)
@@ -133,83 +139,42 @@ def _event(fields: dict[bytes, bytes]) -> Event | None:
 
 
 @asynccontextmanager
-async def open_bot(settings: BotSettings, *, workers: int) -> AsyncIterator[Bot]:
+async def open_bot(settings: BotSettings, *, workers: int, port_may_move: bool = False) -> AsyncIterator[Bot]:
     """Start what the process needs and stop it at the end.
+
+    Raises `CannotListen`, `ArtifactsDiffer`, `ArtifactsAway` and `RedisFull`.
 
     The first process on a data folder also runs the web server and, with the embedded server, `workers` workers;
     a second one (a console beside `serve`) uses those of the first, and takes its place when it ends.
     """
     async with AsyncExitStack() as stack:
-        embedded = settings.redis_url is None
-        if embedded:
-            settings = settings.model_copy(update={"redis_url": await _use_embedded(stack, settings.folder)})
-        assert settings.redis_url is not None
+        parts = await _open_parts(stack, settings)
         owner = stack.enter_context(_Ownership(settings.folder))
-        redis = AsyncRedis.from_url(settings.redis_url, health_check_interval=30, retry=AsyncRetry(*RETRIES))
-        stack.push_async_callback(redis.aclose)
-        queue = Redis.from_url(settings.redis_url, health_check_interval=30, retry=Retry(*RETRIES))
-        stack.callback(queue.close)
-        engine = open_engine(settings.effective_database_url)
-        stack.callback(engine.dispose)
-        await asyncio.to_thread(migrate, engine)
-        store, artifacts = Store(engine), Artifacts(settings.effective_artifacts_url)
-
-        async def ready() -> dict[str, bool]:
-            return {
-                "redis": bool(await redis.ping()),
-                "database": bool(await asyncio.to_thread(store.answers)),
-            }
-
-        links = Links(settings.effective_secret_key, settings.public_url or owner.web_url())
-        services = BotServices(
-            settings=settings, store=store, artifacts=artifacts, links=links, redis=redis, queue=queue
-        )
-
-        async def lead() -> None:
-            """Run what one process of a data folder runs: the web server, and the local workers."""
-            listening = _listen(settings.host, settings.port)
-            links.public_url = settings.public_url or _url_of(listening)
-            site = Site(
-                store=store, artifacts=artifacts, redis=redis, links=links, ready=ready,
-                describe=lambda failure, language: Texts(language).error(failure),
-            )  # fmt: skip
-            await _serve_web(stack, site, listening)
-            owner.tell_web_url(links.public_url)
-            if embedded:
-                _start_workers(stack, settings, workers)
-                services.expect_workers()
-
-        async def take_over() -> None:
-            """Lead once the process that does so has ended."""
-            while not owner.take():  # noqa: ASYNC110 - another process holds the lock
-                await asyncio.sleep(TAKE_OVER_EVERY)
-            await lead()
-            await asyncio.Event().wait()
-
+        leader = _Leader(stack, parts, owner, workers=workers, port_may_move=port_may_move)
         if owner.owned:
-            await lead()
-        alive = Alive(redis)
-        await alive.renew()
-        stack.push_async_callback(alive.end)
+            await leader.lead()
+        await parts.alive.renew()
         bot = Bot(
-            settings=settings,
-            services=services,
-            reporter=Reporter(services, Outbox(engine), Wakeups()),
-            ledger=Ledger(engine),
-            redis=redis,
-            url=links.public_url,
-            alive=alive,
+            settings=parts.settings,
+            services=leader.services,
+            reporter=Reporter(leader.services, Outbox(parts.engine), Wakeups()),
+            ledger=Ledger(parts.engine),
+            redis=parts.redis,
+            url=leader.links.public_url,
+            alive=parts.alive,
         )
         dispatcher = Dispatcher(
-            settings=settings, store=store, redis=redis, queue=queue, lease=Lease(redis, alive, "dispatch")
-        )
-        tasks = [
-            asyncio.create_task(keep_going(dispatcher.run)),
-            asyncio.create_task(keep_going(bot.follow_events)),
-            asyncio.create_task(keep_going(alive.run)),
-        ]
+            settings=parts.settings, store=parts.store, redis=parts.redis, queue=parts.queue,
+            lease=Lease(parts.redis, parts.alive, "dispatch"),
+        )  # fmt: skip
+        upkeep = Upkeep(
+            retention=parts.settings.config.retention, store=parts.store, outbox=Outbox(parts.engine),
+            ledger=bot.ledger, artifacts=parts.artifacts, redis=parts.queue,
+        )  # fmt: skip
+        duties = [dispatcher.run, bot.follow_events, parts.alive.run, parts.keep_mark, upkeep.run]
         if not owner.owned:
-            tasks.append(asyncio.create_task(keep_going(take_over)))
+            duties.append(leader.take_over)
+        tasks = [asyncio.create_task(keep_going(duty)) for duty in duties]
         stack.push_async_callback(cancel, tasks)
         stack.push_async_callback(bot.leave)
         log.info("ready", url=bot.url)
@@ -231,6 +196,103 @@ async def _use_embedded(stack: AsyncExitStack, folder: Path) -> str:
     return server.url
 
 
+@dataclass(frozen=True)
+class _Parts:
+    """What a process stands on."""
+
+    settings: BotSettings
+    """Redis is named in them, the embedded one too."""
+    embedded: bool
+    redis: AsyncRedis
+    queue: Redis
+    engine: Engine
+    store: Store
+    artifacts: Artifacts
+    mark: str
+    """The artifact store's."""
+    alive: Alive
+
+    async def ready(self) -> dict[str, bool]:
+        """Tell what works, by name."""
+        return {
+            "redis": bool(await self.redis.ping()),
+            "database": bool(await asyncio.to_thread(self.store.answers)),
+        }
+
+    async def keep_mark(self) -> None:
+        """Say again which artifact store is ours, should Redis lose it, until cancelled."""
+        while True:
+            await asyncio.to_thread(say_again, self.queue, self.mark)
+            await asyncio.sleep(SAY_AGAIN_EVERY)
+
+
+async def _open_parts(stack: AsyncExitStack, settings: BotSettings) -> _Parts:
+    """Open Redis, the database and the artifact store until the stack is left."""
+    embedded = settings.redis_url is None
+    if embedded:
+        settings = settings.model_copy(update={"redis_url": await _use_embedded(stack, settings.folder)})
+    assert settings.redis_url is not None
+    redis = AsyncRedis.from_url(settings.redis_url, health_check_interval=30, retry=AsyncRetry(*RETRIES))
+    stack.push_async_callback(redis.aclose)
+    queue = Redis.from_url(settings.redis_url, health_check_interval=30, retry=Retry(*RETRIES))
+    stack.callback(queue.close)
+    engine = open_engine(settings.effective_database_url)
+    stack.callback(engine.dispose)
+    await asyncio.to_thread(migrate, engine)
+    artifacts = open_artifacts(settings.effective_artifacts_url)
+    alive = Alive(redis)
+    with telling_of_redis():
+        others = not await alive.alone()
+        await alive.renew()
+        stack.push_async_callback(alive.end)
+        mark = await asyncio.to_thread(publish, artifacts, queue, others=others)
+    return _Parts(
+        settings=settings, embedded=embedded, redis=redis, queue=queue, engine=engine, store=Store(engine),
+        artifacts=artifacts, mark=mark, alive=alive,
+    )  # fmt: skip
+
+
+class _Leader:
+    """What one process of a data folder runs: the web server, and the local workers."""
+
+    def __init__(
+        self, stack: AsyncExitStack, parts: _Parts, owner: _Ownership, *, workers: int, port_may_move: bool
+    ) -> None:
+        self._stack = stack
+        self._parts = parts
+        self._owner = owner
+        self._workers = workers
+        self._port_may_move = port_may_move
+        settings = parts.settings
+        self.links = Links(settings.effective_secret_key, settings.public_url or owner.web_url())
+        self.services = BotServices(
+            settings=settings, store=parts.store, artifacts=parts.artifacts, links=self.links, redis=parts.redis,
+            queue=parts.queue,
+        )  # fmt: skip
+
+    async def lead(self) -> None:
+        """Begin. Raises `CannotListen`."""
+        parts, settings = self._parts, self._parts.settings
+        listening = _listen(settings.host, settings.port, may_move=self._port_may_move)
+        self.links.public_url = settings.public_url or _url_of(listening)
+        site = Site(
+            store=parts.store, artifacts=parts.artifacts, redis=parts.redis, links=self.links, ready=parts.ready,
+            describe=lambda failure, language: Texts(language).error(failure),
+        )  # fmt: skip
+        await _serve_web(self._stack, site, listening)
+        self._owner.tell_web_url(self.links.public_url)
+        if parts.embedded:
+            _start_workers(self._stack, settings, self._workers)
+            self.services.expect_workers()
+
+    async def take_over(self) -> None:
+        """Lead once the process that does so has ended."""
+        while not self._owner.take():  # noqa: ASYNC110 - another process holds the lock
+            await asyncio.sleep(TAKE_OVER_EVERY)
+        await self.lead()
+        await asyncio.Event().wait()
+
+
 async def _serve_web(stack: AsyncExitStack, site: Site, listening: socket.socket) -> None:
     """Serve the pages until the stack is left."""
     runner = web.AppRunner(make_app(site), access_log=None)  # addresses hold tokens
@@ -246,12 +308,17 @@ def _start_workers(stack: AsyncExitStack, settings: BotSettings, count: int) -> 
         stack.push_async_callback(worker.end)
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    """Open the web server's socket; a port that another program has is passed over for a free one."""
+def _listen(host: str, port: int, *, may_move: bool) -> socket.socket:
+    """Open the web server's socket; where it `may_move`, a port that another program has is passed over for a free one.
+
+    Raises `CannotListen`: a server whose address people were given must not turn up at another one.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family)
     except OSError as error:
+        if not may_move:
+            raise CannotListen(host=host, port=port, reason=error.strerror or str(error)) from error
         log.warning("the web server's port is taken", host=host, port=port, reason=error.strerror)
         return socket.create_server((host, 0), family=family)
 

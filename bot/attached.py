@@ -14,12 +14,14 @@ from bot.inbox import Inbox
 from bot.intake import Intake
 from bot.platforms.base import Platform, Posted
 from bot.reporter import PlatformReporter, Reporter
-from bot.sender import Sender
+from bot.sender import SEND_WITHIN, Sender
 from bot.wakeups import woken
 from handlers.conversation import bug_reply, converse
 from handlers.incoming import Incoming, language_of
+from handlers.message import Message
 from handlers.reply import Reply
 from handlers.texts import Texts
+from jobs.space import telling_of_redis
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -38,7 +40,9 @@ class AttachedPlatform:
         self._reporter = reporter
         self._services, self._outbox, self._wakeups = reporter.services, reporter.outbox, reporter.wakeups
         self._inbox = Inbox(redis, alive, platform.name, platform.session)
-        self._intake = Intake(self._inbox, self._handle, self._give_up)
+        self._intake = Intake(
+            self._inbox, self._handle, give_up=self._give_up, set_aside=self._set_aside, postponed=self._tell_full
+        )
         self._sender = Sender(self._outbox, platform, alive, self._wakeups)
         self._lease = Lease(redis, alive, f"report:{self._inbox.address}")
         self._reports = PlatformReporter(reporter, platform, self._lease)
@@ -65,13 +69,14 @@ class AttachedPlatform:
         await self._inbox.close()
 
     async def accept(self, incoming: Incoming) -> bool:
-        """Keep a message; False for a copy. The platform may acknowledge it when this returns."""
-        return await self._inbox.accept(incoming)
+        """Keep a message; False for a copy. The platform may acknowledge it when this returns. Raises `RedisFull`."""
+        with telling_of_redis():
+            return await self._inbox.accept(incoming)
 
     async def receive(self, incoming: Incoming) -> list[Posted]:
         """Keep a message and return what it led to, once that is posted."""
         with self._wakeups.said.listening() as said:
-            await self._inbox.accept(incoming)
+            await self.accept(incoming)
             while True:
                 posts = await asyncio.to_thread(self._outbox.answers, incoming.id)
                 if posts and all(post.sent for post in posts):
@@ -89,10 +94,23 @@ class AttachedPlatform:
 
     async def _give_up(self, incoming: Incoming) -> None:
         """Tell that a message cannot be handled."""
+        await self._tell_bug(incoming, "bug")
+
+    async def _set_aside(self, incoming: Incoming) -> None:
+        """Tell that a message ended the process each time it was handled."""
+        await self._tell_bug(incoming, "bug.killed")
+
+    async def _tell_full(self, incoming: Incoming) -> None:
+        """Tell that a message waits for room on a disk: by the platform alone, the outbox may have no room either."""
+        text = Texts(language_of(incoming.text))("postponed.full")
+        async with asyncio.timeout(SEND_WITHIN):
+            await self.platform.send(incoming.place, Message(text=text), key=f"{incoming.id}/postponed")
+
+    async def _tell_bug(self, incoming: Incoming, text: str) -> None:
         if not await asyncio.to_thread(self._outbox.answered, incoming.id):
             bug = secrets.token_hex(4)
-            log.error("gave a message up", bug=bug, incoming=incoming.id)
-            await self._answer(incoming, [bug_reply(Texts(language_of(incoming.text)), bug)])
+            log.error("gave a message up", bug=bug, incoming=incoming.id, told=text)
+            await self._answer(incoming, [bug_reply(Texts(language_of(incoming.text)), bug, text)])
 
     async def _answer(self, incoming: Incoming, replies: list[Reply]) -> None:
         await asyncio.to_thread(self._outbox.record, incoming.id, incoming.place, replies)

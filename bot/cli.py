@@ -221,7 +221,7 @@ async def _chat(messages: tuple[str, ...], *, yes: bool, as_json: bool, echo: bo
     from jobs.lifecycle import RunState
 
     console = ConsolePlatform(messages, as_json=as_json, yes=yes, echo=echo, interactive=interactive)
-    async with open_bot(BotSettings(), workers=1) as bot:
+    async with open_bot(BotSettings(), workers=1, port_may_move=True) as bot:
         with console.drawing():
             await console.run(lambda incoming: bot.receive(console, incoming))
             paused = await _settled(bot, console) if not interactive else []

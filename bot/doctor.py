@@ -110,10 +110,24 @@ def _database(settings: BotSettings) -> Finding:
 
 
 def _artifacts(settings: BotSettings) -> Finding:
-    from jobs.artifacts import Artifacts
+    from redis import Redis, RedisError
 
-    Artifacts(settings.effective_artifacts_url).exists(0, "result.json")
-    return Finding("artifacts", True, settings.effective_artifacts_url)
+    from jobs.same_store import compare, open_artifacts, read_mark
+
+    artifacts = open_artifacts(settings.effective_artifacts_url)
+    mark, url = read_mark(artifacts), _redis_url(settings)
+    if url is None:
+        return Finding("artifacts", True, f"{artifacts.url}{'' if mark else ', not used yet'}")
+    try:
+        with Redis.from_url(url, socket_timeout=ANSWER_WITHIN, socket_connect_timeout=ANSWER_WITHIN) as client:
+            found = compare(artifacts, client)
+    except RedisError:  # a finding of its own
+        return Finding("artifacts", True, f"{artifacts.url}; whether it is the bot's, Redis would say")
+    if found == "other":
+        remedy = "Set SCOPEBOT_ARTIFACTS_URL to the bot's value: workers and bot must use the same store."
+        return Finding("artifacts", False, f"{artifacts.url} is not the store that the bot uses", remedy)
+    said = "the bot's store" if found == "same" else "no bot has said yet which store is its own"
+    return Finding("artifacts", True, f"{artifacts.url}, {said}")
 
 
 def _workers(settings: BotSettings) -> Finding:

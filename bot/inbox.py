@@ -7,7 +7,7 @@ its turn in the place it was said in. Each bot process is a consumer; what a dea
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
@@ -45,6 +45,7 @@ _DONE = """
 redis.call('XACK', KEYS[1], ARGV[1], ARGV[2])
 redis.call('XDEL', KEYS[1], ARGV[2])
 redis.call('LREM', KEYS[2], 0, ARGV[2])
+redis.call('HDEL', KEYS[3], ARGV[2])
 """
 _TAKE_OVER = """
 local taken = 0
@@ -89,6 +90,8 @@ class Inbox:
         self._done = redis.register_script(_DONE)
         self._take_over = redis.register_script(_TAKE_OVER)
         self._turn = redis.register_script(_TURN)
+        self._begun = f"{self.stream}:begun"
+        """A hash: how often the handling of an entry was begun and did not end, since the process died."""
 
     async def accept(self, incoming: Incoming) -> bool:
         """Keep a message; False for a copy of one that was kept before. Acknowledge it only after this."""
@@ -136,14 +139,30 @@ class Inbox:
         """Tell whether nothing that was said in the same place before is still unhandled."""
         return bool(await self._turn(keys=[self.stream, self._turns(entry.incoming.place)], args=[entry.id]))
 
+    async def deaths(self, entry: Entry) -> int:
+        """Return how many processes died while they handled an entry."""
+        begun = await cast("Awaitable[bytes | None]", self._redis.hget(self._begun, entry.id))
+        return 0 if begun is None else int(begun)
+
+    async def begin(self, entry: Entry, deaths: int) -> None:
+        """Take note that an entry of which so many processes died is handled from now on."""
+        await self._redis.hset(self._begun, entry.id, str(deaths + 1))
+        if self._session:
+            await self._redis.expire(self._begun, SESSION_KEPT_FOR)
+
+    async def survived(self, entry: Entry, deaths: int) -> None:
+        """Take note that handling an entry, well or not, has not killed this process."""
+        await self._redis.hset(self._begun, entry.id, str(deaths))
+
     async def done(self, entry: Entry) -> None:
         """Take an entry off the stream: its effect is committed."""
-        await self._done(keys=[self.stream, self._turns(entry.incoming.place)], args=[GROUP, entry.id])
+        keys = [self.stream, self._turns(entry.incoming.place), self._begun]
+        await self._done(keys=keys, args=[GROUP, entry.id])
 
     async def close(self) -> None:
         """Leave nothing behind of a session that ends."""
         if self._session:
-            await self._redis.delete(self.stream)
+            await self._redis.delete(self.stream, self._begun)
 
     async def _read(self, position: str, *, count: int, block: int | None = None) -> Sequence[Raw]:
         read = cast(

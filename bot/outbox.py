@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, cast
 
-from sqlalchemy import ColumnElement, Engine, ForeignKey, Index, Select, String, and_, select, update
+from sqlalchemy import ColumnElement, Engine, ForeignKey, Index, Select, String, and_, delete, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, aliased, mapped_column
 
@@ -19,6 +19,7 @@ from handlers.incoming import Place
 from handlers.message import Message
 from handlers.reply import Reply
 from jobs.db import Base, reading, transaction
+from jobs.store import GroupRow
 
 Role = Literal["reply", "status", "question", "result", "none"]
 """`question`: whether a paused run goes on. `none`: a message that nothing answers; the row says it was handled."""
@@ -166,6 +167,17 @@ class Outbox:
                 .where(PostRow.id == post_id)
                 .values(message=message.model_dump(mode="json"), final=final)
             )
+
+    def forget(self, before: datetime) -> int:
+        """Remove the posts that were made before then, but for groups of which not all is said; return how many."""
+        settled = select(GroupRow.id).where(GroupRow.settled_at.is_not(None))
+        made = delete(PostRow).where(
+            PostRow.state == SENT,
+            func.coalesce(PostRow.sent_at, PostRow.created_at) < before,
+            or_(PostRow.group_id.is_(None), PostRow.group_id.in_(settled)),
+        )
+        with transaction(self._engine) as session:
+            return int(cast("Any", session.execute(made)).rowcount)
 
     def answers(self, source: str) -> list[Post]:
         """Return what answers a message, in order."""

@@ -21,7 +21,7 @@ from handlers.submit import answer
 from handlers.texts import Texts
 from handlers.understand import understand
 from jobs.errors import ScopebotError
-from jobs.outages import OUTAGES
+from jobs.outages import is_outage
 
 log = structlog.get_logger(__name__)
 
@@ -74,14 +74,14 @@ async def _guarded(reply: Awaitable[Reply], texts: Texts) -> Reply:
         return await reply
     except ScopebotError as error:
         return Reply(Message(text=texts.error(error)), refused=True)
-    except OUTAGES:
-        raise  # the message is handled again when what is away is back
-    except Exception:
+    except Exception as error:
+        if is_outage(error):
+            raise  # the message is handled again when what is away is back
         bug = secrets.token_hex(4)
         log.exception("bug while answering", bug=bug)
         return bug_reply(texts, bug)
 
 
-def bug_reply(texts: Texts, bug: str) -> Reply:
+def bug_reply(texts: Texts, bug: str, text: str = "bug") -> Reply:
     """Return what is said where something failed that no person can mend; the log has the same id."""
-    return Reply(Message(text=texts("bug", id=bug)), refused=True)
+    return Reply(Message(text=texts(text, id=bug)), refused=True)

@@ -6,22 +6,32 @@ Layout: `rID/result.json`, `rID/samples.db`, `rID/logs/…`, `rID/reports/…` a
 
 from __future__ import annotations
 
+import os
 import posixpath
+import re
 import secrets
 import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import structlog
 
+from jobs.space import StoreFull, is_full
+
 log = structlog.get_logger(__name__)
 
 SQLITE = b"SQLite format 3\x00"
 """What a database's file begins with."""
+LEFT_BEHIND = ("-wal", "-shm", "-journal", ".part")
+"""Ends of the names of files that are halves of others."""
+UNSHIPPED = "unshipped"
+"""A file in a run's folder on a worker, as long as not all that lies there is known to be in the store."""
+ATTEMPT = "attempt"
+"""A file that says which attempt wrote the rest of the folder, here and in the store."""
 SHIP_EVERY = 3.0
 """Seconds between two copies of what a running run wrote."""
 
@@ -33,9 +43,24 @@ class Artifacts:
         import fsspec
 
         self.url = url
-        filesystem, root = fsspec.core.url_to_fs(url)
-        self._fs: Any = filesystem
-        self._root: str = root
+        self._opened: Any
+        self._opened, self._root = fsspec.core.url_to_fs(url)
+        self._opened_by = os.getpid()
+
+    @property
+    def _fs(self) -> Any:
+        """The file system, opened anew in a forked process: those of object stores keep a thread that is not there."""
+        import fsspec
+
+        if self._opened_by != os.getpid():
+            self._opened, self._root = fsspec.core.url_to_fs(self.url)
+            self._opened_by = os.getpid()
+        return self._opened
+
+    @property
+    def local(self) -> Path | None:
+        """The store's folder; None where it is no folder of this machine."""
+        return Path(self._root) if "file" in _protocols(self._fs) else None
 
     def write(self, run_id: int, name: str, data: bytes) -> None:
         """Write one file; readers see the old one or the new one, never a part."""
@@ -64,6 +89,19 @@ class Artifacts:
             target.write_bytes(data)
         return len(names)
 
+    def run_ids(self) -> set[int]:
+        """Return the runs that have files here."""
+        self._fs.invalidate_cache()
+        if not self._fs.exists(self._root):
+            return set()
+        names = (posixpath.basename(path.rstrip("/")) for path in self._fs.ls(self._root, detail=False))
+        return {int(name[1:]) for name in names if re.fullmatch(r"r[1-9]\d{0,8}", name)}
+
+    def remove(self, run_id: int) -> None:
+        """Remove all files of a run; without any, do nothing."""
+        with suppress(FileNotFoundError):
+            self._fs.rm(posixpath.join(self._root, f"r{run_id}"), recursive=True)
+
     def exists(self, run_id: int, name: str) -> bool:
         """Tell whether a file is there."""
         return bool(self._fs.exists(self._path(run_id, name)))
@@ -74,18 +112,27 @@ class Artifacts:
         if not (self._fs.exists(target) and self._fs.size(target) == path.stat().st_size):
             self._put(target, path.read_bytes())
 
+    def share_bytes(self, name: str, data: bytes) -> None:
+        """Keep what belongs to no run."""
+        self._put(self._inside("shared", name), data)
+
     def shared(self, name: str) -> bytes:
-        """Read a file that `share` kept; raises FileNotFoundError."""
+        """Read a file that belongs to no run; raises FileNotFoundError."""
         return bytes(self._fs.cat_file(self._inside("shared", name)))
 
     def _put(self, path: str, data: bytes) -> None:
-        self._fs.makedirs(posixpath.dirname(path), exist_ok=True)
-        if "file" in _protocols(self._fs):
-            draft = f"{path}.{secrets.token_hex(4)}.part"  # two workers may share the same file at once
-            self._fs.pipe_file(draft, data)
-            Path(draft).replace(path)
-        else:
-            self._fs.pipe_file(path, data)
+        with _naming_the_store(path):
+            self._fs.makedirs(posixpath.dirname(path), exist_ok=True)
+            if self.local is None:
+                self._fs.pipe_file(path, data)
+                return
+            draft = Path(f"{path}.{secrets.token_hex(4)}.part")  # two workers may share the same file at once
+            try:
+                self._fs.pipe_file(str(draft), data)
+                draft.replace(path)
+            except BaseException:
+                draft.unlink(missing_ok=True)
+                raise
 
     def _path(self, run_id: int, name: str) -> str:
         return self._inside(f"r{run_id}", name)
@@ -121,8 +168,8 @@ class Shipper:
                 begun = time.monotonic()
                 try:
                     self.ship()
-                except OSError:
-                    log.warning("not shipped", exc_info=True)
+                except Exception as error:  # the store is full or away: the next time, or at the end
+                    log.warning("not shipped yet", reason=repr(error))
                 # files are copied whole: never spend more than a tenth of the time on it
                 pause = max(SHIP_EVERY, 9 * (time.monotonic() - begun))
 
@@ -138,9 +185,9 @@ class Shipper:
         """Copy every file whose size or time changed since the last call; return how many."""
         count = 0
         for path in sorted(self._folder.rglob("*")):
-            if not path.is_file() or path.is_symlink() or path.name.endswith(("-wal", "-shm", "-journal", ".part")):
-                continue
             name = path.relative_to(self._folder).as_posix()
+            if not path.is_file() or path.is_symlink() or name.endswith(LEFT_BEHIND) or name == UNSHIPPED:
+                continue
             status = path.stat()
             mark = (status.st_size, status.st_mtime_ns)
             if self._shipped.get(name) != mark:
@@ -148,6 +195,17 @@ class Shipper:
                 self._shipped[name] = mark
                 count += 1
         return count
+
+
+@contextmanager
+def _naming_the_store(path: str) -> Iterator[None]:
+    """Say of a full disk that it is the store's."""
+    try:
+        yield
+    except OSError as error:
+        if is_full(error):
+            raise StoreFull(error.errno, error.strerror, path) from error
+        raise
 
 
 def _content(path: Path) -> bytes:

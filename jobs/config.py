@@ -86,6 +86,22 @@ class Access(Section):
     """An admin's word that workers may execute model-written code without a sandbox."""
 
 
+class Retention(Section):
+    """`[retention]`: how long files are kept, in days. Runs, results and scores stay in the database for ever."""
+
+    days: float = Field(90, ge=0)
+    """Files of an ended run in the artifact store: its log, report, samples and cache; 0 keeps them for ever."""
+    worker_days: float = Field(1, ge=0)
+    """A worker's own copy of them, once all of it is in the artifact store."""
+
+
+class Disk(Section):
+    """`[disk]`."""
+
+    min_free_gb: float = Field(1, ge=0)
+    """What must be free on a worker's disk, and on the artifact store's where that is a folder, for a run to begin."""
+
+
 class Config(Section):
     """The whole of scopebot.toml."""
 
@@ -94,6 +110,8 @@ class Config(Section):
     datasets: dict[Name, DatasetEntry] = Field(default_factory=dict)
     defaults: Defaults = Defaults()
     access: Access = Access()
+    disk: Disk = Disk()
+    retention: Retention = Retention()
 
     @model_validator(mode="after")
     def _names_resolve(self) -> Config:

@@ -7,11 +7,13 @@
     │   ├── HostRefused, CheckpointRefused, SandboxNeeded, KeyNotForHost
     │   └── InvalidValue
     ├── SetupError           this installation lacks something
-    │   └── KeyMissing, JobKeyDiffers, NoWorker, RedisAway, ConfigInvalid
+    │   ├── KeyMissing, JobKeyDiffers, NoWorker, RedisAway, ConfigInvalid
+    │   └── ArtifactsDiffer, ArtifactsAway, CannotListen, RedisFull
     └── RunError             the run started and could not give a score
         ├── EndpointRefused, EndpointSilent, EndpointDenied, EndpointWrongModel,
         │   EndpointRejected, EndpointBusy, EndpointBroken, EndpointNotJson
         ├── DatasetUnreachable, DatasetMissing, NoPromptFits, NltkMissing, ExtraMissing
+        ├── DiskFull, DiskLow
         └── NothingScored, RunCrashed, RunKilled, RunTimedOut
 
 An error carries its `code` (its class's name in snake case), and `params`: short facts for the text. Texts stand
@@ -113,6 +115,22 @@ class ConfigInvalid(SetupError):
     """A setting or scopebot.toml is not valid."""
 
 
+class ArtifactsDiffer(SetupError):
+    """This process's artifact store is not the bot's; `url` says which it has."""
+
+
+class ArtifactsAway(SetupError):
+    """The artifact store cannot be read or written; `url` and `reason` say which and why."""
+
+
+class RedisFull(SetupError):
+    """Redis takes nothing, since its disk is full."""
+
+
+class CannotListen(SetupError):
+    """The web server's address cannot be had; `host`, `port` and `reason` say which and why."""
+
+
 class RunError(ScopebotError):
     """The run started and could not give a score."""
 
@@ -171,6 +189,14 @@ class ExtraMissing(RunError):
 
 class NothingScored(RunError):
     """No sample could be scored."""
+
+
+class DiskFull(RunError):
+    """A disk was full; `host`, `folder` and `free` (GB) say which, `setting` what moves it."""
+
+
+class DiskLow(RunError):
+    """A disk has less room than a run should begin with, `least` GB; the rest as in `DiskFull`."""
 
 
 class RunCrashed(RunError):

@@ -460,6 +460,8 @@ class Run(Frozen):
     result: RunResult | None = None
     report_ready: bool = False
     cancel_asked: bool = False
+    files_gone_at: datetime | None = None
+    """When its files were removed for their age; its result stays."""
     user: str = ""
     """Who asked for it."""
 

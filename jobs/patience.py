@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
+import structlog
 from redis import AuthenticationError, Redis
 from redis.backoff import ExponentialBackoff
+from redis.exceptions import RedisError
 from redis.retry import Retry
 
 PATIENCE = 60.0
 """Seconds for which a command is tried again; a restart of Redis takes a few."""
 T = TypeVar("T")
+P = ParamSpec("P")
+log = structlog.get_logger(__name__)
 
 
 class Patience(Retry):
@@ -42,3 +46,19 @@ class Patience(Retry):
 def patient_redis(url: str) -> Redis:
     """Return a client that waits for Redis."""
     return Redis.from_url(url, health_check_interval=30, retry=Patience())
+
+
+def patiently(act: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
+    """Do what must not be lost to Redis or a store that is full or away for a moment; raise what it raises at last."""
+    wait, deadline = 0.5, time.monotonic() + PATIENCE
+    while True:
+        try:
+            act(*args, **kwargs)
+        except (OSError, RedisError) as error:
+            if time.monotonic() + wait > deadline:
+                raise
+            log.warning("not possible now; trying again", what=getattr(act, "__name__", ""), reason=repr(error))
+            time.sleep(wait)
+            wait = min(2 * wait, 10.0)
+        else:
+            return

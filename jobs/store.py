@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal, cast
 
@@ -60,6 +60,7 @@ class RunRow(Base):
     """Attempts lost in a row without a single new sample between them."""
     done_at_loss: Mapped[int] = mapped_column(default=0, server_default="0")
     cancel_asked: Mapped[bool] = mapped_column(default=False, server_default=false())
+    files_gone_at: Mapped[datetime | None]
     group: Mapped[GroupRow] = relationship(lazy="joined")
 
 
@@ -202,6 +203,29 @@ class Store:
                 apply_loss(row, loss)
             return _run(row)
 
+    def let_files_go(self, before: datetime) -> set[int]:
+        """Note that the runs that ended before then lose their files, and return which; results stay.
+
+        A run that another one goes on from right now keeps them.
+        """
+        ended = [str(state) for state in ENDED]
+        with transaction(self.engine) as session:
+            going_on = session.scalars(select(RunRow.spec).where(RunRow.state.not_in(ended)))
+            needed = {spec.get("resumes") for spec in going_on}
+            query = select(RunRow).where(RunRow.state.in_(ended), RunRow.ended_at < before)
+            rows = session.scalars(query.where(RunRow.files_gone_at.is_(None)).with_for_update(of=RunRow))
+            gone = [row for row in rows if row.id not in needed]
+            for row in gone:
+                row.files_gone_at = datetime.now(UTC)
+                row.report_ready = False
+            return {row.id for row in gone}
+
+    def without_files(self, run_ids: Collection[int]) -> set[int]:
+        """Return those of the runs whose files were let go."""
+        query = select(RunRow.id).where(RunRow.files_gone_at.is_not(None))
+        with reading(self.engine) as session:
+            return set(run_ids) & set(session.scalars(query))
+
     def ask_to_cancel(self, run_id: int) -> Run:
         """Note that a run is to be cancelled: at once if it waits, by its worker if that has it."""
         with transaction(self.engine) as session:
@@ -337,5 +361,6 @@ def _run(row: RunRow) -> Run:
         result=None if row.result is None else RunResult.model_validate(row.result),
         report_ready=row.report_ready,
         cancel_asked=row.cancel_asked,
+        files_gone_at=row.files_gone_at,
         user=row.group.user,
     )

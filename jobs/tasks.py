@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -17,7 +18,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 from rq import get_current_job
 
-from jobs.artifacts import Shipper
+from jobs.artifacts import ATTEMPT, UNSHIPPED, Shipper
 from jobs.cancel import cancel_asked
 from jobs.errors import (
     DatasetUnreachable,
@@ -38,7 +39,10 @@ from jobs.fleet import living_workers
 from jobs.lease import RunLease, holder
 from jobs.lifecycle import RunState
 from jobs.models import EvalSpec, Failure, Loss, PerfSpec, Progress, Reproduce, RunResult
+from jobs.patience import patiently
 from jobs.queue import JobPayload, JobRefused, parse_job_id, unsign
+from jobs.space import ARTIFACTS, DATA, is_full, require, told
+from jobs.upkeep import ship_late
 
 if TYPE_CHECKING:
     from jobs.catalog import Catalog
@@ -47,8 +51,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-ATTEMPT = "attempt"
-"""A file in a run's folder: the last attempt that worked in it."""
 MAY_PASS = (EndpointSilent, EndpointBusy, EndpointBroken, DatasetUnreachable, RunCrashed)
 """What a check may meet and the run's turn, hours later, may not."""
 SAID_BY_ENDPOINT = (EndpointWrongModel, EndpointDenied, EndpointRejected, EndpointNotJson)
@@ -71,7 +73,7 @@ def evaluate(signed: str) -> str:
         return Attempt(workspace, payload).evaluate()
     except Exception as error:  # a full disk, a store that is away: nobody else would say so
         log.exception("attempt broke", run=f"r{payload.run_id}", attempt=payload.attempt)
-        announce_failure(workspace, payload.job_id, RunCrashed(detail=f"{type(error).__name__}: {error}"[:300]))
+        patiently(announce_failure, workspace, payload.job_id, _broken(error, workspace.settings.folder))
         raise
 
 
@@ -90,6 +92,13 @@ def announce_failure(workspace: Workspace, job_id: str, error: ScopebotError) ->
     failure = Failure(code=error.code, params=error.params)
     event = Event(run_id=run_id, attempt=attempt, what="failed", worker=workspace.name, failure=failure)
     announce(workspace.redis, event)
+
+
+def _broken(error: Exception, folder: Path) -> ScopebotError:
+    """Return what people are told of an attempt that could not say why it failed."""
+    if isinstance(error, ScopebotError):
+        return error
+    return told(error, folder) if is_full(error) else RunCrashed(detail=f"{type(error).__name__}: {error}"[:300])
 
 
 def announce_loss(workspace: Workspace, job_id: str, error: ScopebotError) -> None:
@@ -125,6 +134,7 @@ class Attempt:
             self._lease.release()
 
     def _evaluate(self) -> str:
+        self._require_space()
         self._prepare_folder()
         _redirect_output(self._folder / "worker.log")
         os.chdir(self._folder)
@@ -154,27 +164,38 @@ class Attempt:
             log.exception("no HTML report")
         return str(RunState.SUCCEEDED)
 
+    def _require_space(self) -> None:
+        """Raise `DiskLow` before anything is begun that could not be kept."""
+        settings, store = self._workspace.settings, self._workspace.artifacts.local
+        least = settings.config.disk.min_free_gb
+        require(settings.folder, DATA, least)
+        if store is not None:
+            require(store, ARTIFACTS, least)
+
     def _prepare_folder(self) -> None:
         """Start the first attempt in an empty folder, a later one from all that the earlier ones kept."""
         first = self._payload.attempt == 1  # what lies there is another installation's run of the same number
         if first or self._went_on_elsewhere():
             shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.mkdir(parents=True, exist_ok=True)
+        attempt = str(self._payload.attempt)
+        (self._folder / UNSHIPPED).write_text(attempt)
         source = self._payload.spec.resumes
         if not any((self._folder / name).exists() for name in ("configs", "perf")):
             # the store may hold another installation's run of the same number too: a first attempt takes nothing of it
             later = self._payload.attempt > 1
             restored = self._workspace.artifacts.restore(self._payload.run_id, self._folder) if later else 0
             if not restored and source is not None:
+                beside = self._folder.with_name(f"r{source}")  # where it could not ship all, and there is room now
+                ship_late(self._workspace.artifacts, self._workspace.redis, source, beside)
                 self._workspace.artifacts.restore(source, self._folder)
                 (self._folder / "result.json").unlink(missing_ok=True)
-        mark = str(self._payload.attempt)
-        (self._folder / ATTEMPT).write_text(mark, encoding="ascii")
+        (self._folder / ATTEMPT).write_text(attempt, encoding="ascii")
         if first:  # what another installation left in the store shall not look newer
-            self._workspace.artifacts.write(self._payload.run_id, ATTEMPT, mark.encode())
+            self._workspace.artifacts.write(self._payload.run_id, ATTEMPT, attempt.encode())
         for name in ("predictions", "reviews"):
             for path in (self._folder / name).rglob("*.jsonl"):
-                cut_torn_line(path)
+                drop_torn_lines(path)
 
     def _went_on_elsewhere(self) -> bool:
         """Tell whether a later attempt than the last one here has kept something: on another host."""
@@ -201,9 +222,9 @@ class Attempt:
             what, state = ("cancelled", RunState.CANCELLED) if cancelled else ("paused", RunState.PAUSED)
             collected = None if self._engine is None else self._engine.collect_partial()
             result = self._result(state, collected=collected)
-            self._keep(result, redis)
+            self._keep_if_possible(result, redis)
             if not cancelled:  # another worker may have to go on
-                self._shipper.ship()
+                self._ship_the_rest()
             event = Event.model_validate({
                 "run_id": run_id, "attempt": attempt, "what": what, "worker": self._workspace.name, "result": result,
             })  # fmt: skip
@@ -214,7 +235,7 @@ class Attempt:
             loss = Loss(done=done, failure=failure)
             announce(redis, Event(run_id=run_id, attempt=attempt, what="lost", worker=self._workspace.name, loss=loss))
         self._lease.release(redis)
-        self._shipper.ship()
+        self._ship_the_rest()
         os._exit(0)
 
     def _pause(self) -> None:
@@ -252,18 +273,18 @@ class Attempt:
 
     def _succeed(self, collected: Collected, reproduce: Reproduce) -> None:
         result = self._result(RunState.SUCCEEDED, collected=collected, reproduce=reproduce)
-        self._keep(result)
+        patiently(self._keep, result)
         self._announce("succeeded", result=result)
-        self._shipper.ship()
+        self._ship_the_rest()
 
     def _fail(self, error: ScopebotError, collected: Collected | None = None) -> str:
         detail = str(error.params.get("detail", ""))
         failure = Failure(code=error.code, params=error.params, detail=detail)
         log.error("run failed", code=error.code, **{f"fact_{name}": value for name, value in error.params.items()})
         result = self._result(RunState.FAILED, collected=collected, failure=failure)
-        self._keep(result)
+        self._keep_if_possible(result)
         self._announce("failed", result=result, failure=failure)
-        self._shipper.ship()
+        self._ship_the_rest()
         return str(RunState.FAILED)
 
     def _result(
@@ -295,12 +316,27 @@ class Attempt:
         data = json.dumps(result.model_dump(mode="json"), ensure_ascii=False, indent=1).encode()
         self._workspace.artifacts.write(result.run_id, "result.json", data)
 
+    def _keep_if_possible(self, result: RunResult, redis: Redis | None = None) -> None:
+        """Store result.json of a run without a final score; what its event says is enough where there is no room."""
+        try:
+            self._keep(result, redis)
+        except OSError:
+            log.warning("result not stored", exc_info=True)
+
+    def _ship_the_rest(self) -> None:
+        """Copy what is not in the store yet; what cannot be copied now the worker copies later."""
+        try:
+            self._shipper.ship()
+            (self._folder / UNSHIPPED).unlink(missing_ok=True)
+        except Exception:  # the run's end is told; the store is full or away
+            log.warning("not shipped; the worker does it later", exc_info=True)
+
     def _announce(self, what: str, *, result: RunResult | None = None, failure: Failure | None = None) -> None:
         event = Event.model_validate({
             "run_id": self._payload.run_id, "attempt": self._payload.attempt, "what": what,
             "worker": self._workspace.name, "result": result, "failure": failure,
         })  # fmt: skip
-        announce(self._workspace.redis, event)
+        patiently(announce, self._workspace.redis, event)
 
 
 class Check:
@@ -369,13 +405,35 @@ def _leave_at_once() -> None:
     os._exit(0)
 
 
-def cut_torn_line(path: Path) -> None:
-    """Cut what a killed process left of an unfinished last line: EvalScope would append the next one to it."""
-    with path.open("rb+") as file:
-        content = file.read()
-        whole = content.rfind(b"\n") + 1
-        if whole != len(content):
-            file.truncate(whole)
+def drop_torn_lines(path: Path) -> None:
+    """Drop the lines that a killed process or a full disk left unfinished: EvalScope reads none of a file with one."""
+    lines = path.read_bytes().splitlines(keepends=True)
+    whole = [line for line in lines if line.endswith(b"\n") and _is_json(line)]
+    if len(whole) != len(lines):
+        draft = path.with_name(f"{path.name}.part")
+        draft.write_bytes(b"".join(whole))
+        draft.replace(path)
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        json.loads(line)
+    except ValueError:
+        return False
+    return True
+
+
+class _Lossy(io.FileIO):
+    """A log that loses what there is no room for: a full disk ends no run in the middle of a line of its log."""
+
+    def write(self, data: Any) -> int:
+        """Write, or do as if."""
+        try:
+            return super().write(data)
+        except OSError as error:
+            if not is_full(error):
+                raise
+            return len(memoryview(data).cast("B"))
 
 
 def _redirect_output(path: Path) -> None:
@@ -385,3 +443,6 @@ def _redirect_output(path: Path) -> None:
     with path.open("ab") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
+    for name, number in (("stdout", 1), ("stderr", 2)):
+        buffer = io.BufferedWriter(_Lossy(number, "wb", closefd=False))
+        setattr(sys, name, io.TextIOWrapper(buffer, encoding="utf-8", errors="replace", write_through=True))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import math
 import os
 import signal
 import threading
@@ -14,23 +15,25 @@ import structlog
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisAway
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisLate
 from redis.retry import Retry
 from rq import Queue
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
-from jobs.artifacts import Artifacts
 from jobs.catalog import CATALOG_KEY, Catalog
 from jobs.config import Settings
-from jobs.errors import ConfigInvalid, RunKilled
+from jobs.errors import ConfigInvalid, RunKilled, ScopebotError
 from jobs.fleet import HEARTBEAT, beat, leave, wake_dispatcher
 from jobs.guarded import GuardedWorker
 from jobs.guarded import die_with_parent as leave_with_parent
 from jobs.patience import patient_redis
 from jobs.queue import EVAL_TASK, open_queue
+from jobs.same_store import open_artifacts, published, wait_for_bot
+from jobs.space import is_full, telling_of_redis
 from jobs.tasks import announce_loss
+from jobs.upkeep import tend
 from jobs.workspace import Workspace, current, enter, worker_name
 
 if TYPE_CHECKING:
@@ -59,6 +62,9 @@ PRELOAD_PERF = (
 """The same for a first stress test; a worker without EvalScope's `perf` extra evaluates all the same."""
 
 
+LOOK_FOR_ROOM_EVERY = 2.0
+TEND_EVERY = 300.0
+"""Seconds between two looks at the folders of runs that are over."""
 GRACE = 1.5
 """Seconds a run has to say its partial score when it is cancelled."""
 
@@ -67,6 +73,8 @@ class ScopebotWorker(GuardedWorker):
     """Runs attempts, and says of each how it ended where that could not say so itself."""
 
     tasks = frozenset({EVAL_TASK})
+
+    _tended = -math.inf
 
     def kill_horse(self, sig: signal.Signals = signal.SIGKILL) -> None:
         """End the run's process: let it say its partial score, then end it and all it started."""
@@ -107,6 +115,46 @@ class ScopebotWorker(GuardedWorker):
         super()._handle_stopped_job(job, queue, execution)
         announce_loss(current(), job.id, RunKilled(worker=current().name, signal=int(signal.SIGKILL)))
 
+    def dequeue_job_and_maintain_ttl(
+        self, timeout: int | None, max_idle_time: int | None = None
+    ) -> tuple[Job, Queue] | None:
+        """Wait for a job; also while Redis takes nothing."""
+        while True:
+            try:
+                return super().dequeue_job_and_maintain_ttl(timeout, max_idle_time)
+            except ResponseError as error:
+                self._wait_for_room(error)
+
+    def run_maintenance_tasks(self) -> None:
+        """Do what RQ does now and then, and look after the folders: between two runs, since nothing forks meanwhile."""
+        try:
+            super().run_maintenance_tasks()  # type: ignore[no-untyped-call]
+        except ResponseError as error:
+            self._wait_for_room(error)
+        if time.monotonic() - self._tended > TEND_EVERY:
+            self._tended = time.monotonic()
+            tend(current())
+
+    def execute_job(self, job: Job, queue: Queue) -> None:
+        """See `GuardedWorker`; also while Redis takes nothing."""
+        try:
+            super().execute_job(job, queue)
+        except ResponseError as error:
+            self._wait_for_room(error)
+
+    def _wait_for_room(self, error: ResponseError) -> None:
+        """Wait until Redis takes something again; raise any other error."""
+        while is_full(error):
+            log.warning("Redis takes nothing: its disk is full", reason=str(error))
+            time.sleep(LOOK_FOR_ROOM_EVERY)
+            try:
+                self.connection.set("scopebot:room", "1", ex=1)
+            except ResponseError as again:
+                error = again
+            else:
+                return
+        raise error
+
     def handle_work_horse_killed(self, job: Job, retpid: int, ret_val: int, rusage: struct_rusage) -> None:
         """Say that a run ended with its process, which could not say so itself."""
         super().handle_work_horse_killed(job, retpid, ret_val, rusage)  # type: ignore[no-untyped-call]
@@ -123,13 +171,14 @@ def run_worker(settings: Settings, *, die_with_parent: bool = False) -> None:
         raise ConfigInvalid(file="REDIS_URL", reason="a worker needs it")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # threads that would not survive the fork
     redis = patient_redis(settings.redis_url)
-    workspace = Workspace(
-        name=worker_name(), settings=settings, redis=redis,
-        artifacts=Artifacts(settings.effective_artifacts_url), catalog=_preload(),
-    )  # fmt: skip
+    artifacts = open_artifacts(settings.effective_artifacts_url)
+    mark = wait_for_bot(artifacts, redis)
+    workspace = Workspace(name=worker_name(), settings=settings, redis=redis, artifacts=artifacts, catalog=_preload())
     enter(workspace)
-    redis.set(CATALOG_KEY, workspace.catalog.model_dump_json())
-    threading.Thread(target=_keep_beating, args=(workspace,), name="heartbeat", daemon=True).start()
+    with telling_of_redis():
+        redis.set(CATALOG_KEY, workspace.catalog.model_dump_json())
+    heartbeat = Heartbeat(workspace, mark)
+    heartbeat.start()
     worker = ScopebotWorker(
         [open_queue(redis, workspace.name)],
         name=workspace.name,
@@ -144,23 +193,53 @@ def run_worker(settings: Settings, *, die_with_parent: bool = False) -> None:
         worker.work(with_scheduler=False, logging_level="WARNING")
     finally:
         leave(redis, workspace.name)
+    if heartbeat.wrong_store is not None:
+        raise heartbeat.wrong_store
 
 
-def _keep_beating(workspace: Workspace) -> None:
-    """Say every few seconds that this worker is alive, over a connection of its own."""
-    assert workspace.settings.redis_url is not None
-    # never patient: once Redis is back, it must hear at once that this worker lives
-    redis = Redis.from_url(workspace.settings.redis_url, socket_timeout=HEARTBEAT, retry=Retry(NoBackoff(), 0))
-    announced = False
-    while True:
+class Heartbeat:
+    """Says every few seconds that this worker is alive, over a connection of its own.
+
+    Where the bot has meanwhile begun to use another artifact store, the worker finishes the run it has, and leaves.
+    """
+
+    def __init__(self, workspace: Workspace, mark: str) -> None:
+        self._workspace = workspace
+        self._mark = mark
+        self.wrong_store: ScopebotError | None = None
+
+    def start(self) -> None:
+        """Begin, in a thread of its own."""
+        threading.Thread(target=self._keep_beating, name="heartbeat", daemon=True).start()
+
+    def _keep_beating(self) -> None:
+        workspace = self._workspace
+        assert workspace.settings.redis_url is not None
+        # never patient: once Redis is back, it must hear at once that this worker lives
+        redis = Redis.from_url(workspace.settings.redis_url, socket_timeout=HEARTBEAT, retry=Retry(NoBackoff(), 0))
+        announced = False
+        while True:
+            try:
+                beat(redis, workspace.name, workspace.catalog.evalscope_version)
+                if not announced:
+                    wake_dispatcher(redis)
+                    announced = True
+                self._look_at_the_store(redis)
+            except RedisError:
+                log.warning("heartbeat not sent", exc_info=True)
+            time.sleep(HEARTBEAT)
+
+    def _look_at_the_store(self, redis: Redis) -> None:
+        """Leave where the bot's store is no longer this worker's."""
+        said = published(redis)
+        if said in {None, self._mark} or self.wrong_store is not None:
+            return
         try:
-            beat(redis, workspace.name, workspace.catalog.evalscope_version)
-            if not announced:
-                wake_dispatcher(redis)
-                announced = True
-        except RedisError:
-            log.warning("heartbeat not sent", exc_info=True)
-        time.sleep(HEARTBEAT)
+            self._mark = wait_for_bot(self._workspace.artifacts, redis)
+        except ScopebotError as error:
+            self.wrong_store = error
+            log.error("the bot uses another artifact store by now: leaving", store=self._workspace.artifacts.url)  # noqa: TRY400 - it is told in one line when the worker has left
+            os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _preload() -> Catalog:

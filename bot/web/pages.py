@@ -143,7 +143,7 @@ class RunView:
     def awaits_report(self) -> bool:
         """Whether the report may still come: it follows the scores within seconds."""
         run = self.run
-        if run.state is not RunState.SUCCEEDED or run.report_ready or run.ended_at is None:
+        if run.state is not RunState.SUCCEEDED or run.report_ready or run.ended_at is None or run.files_gone_at:
             return False
         return (datetime.now(UTC) - run.ended_at).total_seconds() < 5 * 60
 

@@ -60,7 +60,8 @@ READY_WITHIN = 5.0
 STATIC_FOR = "public, max-age=86400"
 HOST = re.compile(r"(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?", re.IGNORECASE)
 STATUS: dict[Problem, int] = {
-    "link_invalid": 403, "link_expired": 410, "run_gone": 404, "no_report": 404, "no_page": 404, "crash": 500,
+    "link_invalid": 403, "link_expired": 410, "run_gone": 404, "no_report": 404, "files_gone": 410,
+    "no_page": 404, "crash": 500,
 }  # fmt: skip
 
 
@@ -177,6 +178,8 @@ class _Server:
     async def report(self, request: web.Request) -> web.Response:
         """Show EvalScope's HTML report, as it was written, in its sandbox."""
         run = await self._open(request, report=True)
+        if run.files_gone_at is not None:
+            raise _Problem("files_gone")
         if not run.report_ready:
             raise _Problem("no_report")
         try:

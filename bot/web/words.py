@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Language = Literal["en", "zh"]
-Problem = Literal["link_invalid", "link_expired", "run_gone", "no_report", "no_page", "crash"]
+Problem = Literal["link_invalid", "link_expired", "run_gone", "no_report", "files_gone", "no_page", "crash"]
 
 
 @dataclass(frozen=True)
@@ -85,6 +85,7 @@ class Words:
     log_note: str
     no_log: str
     log_missing: str
+    files_gone: str
     more_metrics: str
     copy: str
     copied: str
@@ -136,6 +137,13 @@ EN = Words(
                 "The HTML report is written a few seconds after the scores, and only if the run succeeded. "
                 "If the run has just ended, load this page again in a moment; the run's page has its scores "
                 "in any case."
+            ),
+        ),
+        "files_gone": (
+            "This report was removed",
+            (
+                "The run ended so long ago that its files were removed to make room. Its scores are kept: open the "
+                "run's page, or ask the bot in the chat for its results. A rerun writes a new report."
             ),
         ),
         "no_page": (
@@ -215,6 +223,7 @@ EN = Words(
     log_note="the last lines",
     no_log="The log comes here when the run ends.",
     log_missing="There is no log of this run.",
+    files_gone="Report, log and samples were removed on {date}, since the run ended so long ago. Its scores stay.",
     more_metrics="{number} more metrics",
     copy="Copy",
     copied="Copied",
@@ -253,6 +262,10 @@ ZH = Words(
         "no_report": (
             "这次评测没有报告",
             "HTML 报告在得分出来几秒后生成，只有成功的评测才有。刚结束的评测请稍后刷新；评测页上始终有得分。",
+        ),
+        "files_gone": (
+            "这份报告已被清理",
+            "这次评测结束已久，为腾出空间，它的文件已被清理。得分仍然保留：请打开评测页，或在聊天里向机器人要结果。重跑会生成新的报告。",
         ),
         "no_page": ("没有这个页面", "请检查地址，或从聊天里的链接打开评测页面。"),
         "crash": ("我们这边出错了", "这不是你的问题，错误已记入机器人的日志。请稍后刷新页面。"),
@@ -324,6 +337,7 @@ ZH = Words(
     log_note="最后部分",
     no_log="评测结束后，日志会显示在这里。",
     log_missing="这次评测没有日志。",
+    files_gone="这次评测结束已久，报告、日志和样本已于 {date} 清理，得分仍然保留。",
     more_metrics="另外 {number} 个指标",
     copy="复制",
     copied="已复制",

@@ -33,6 +33,9 @@ async def handle(args: LogsArgs, context: Context) -> Reply:
     run = await asyncio.to_thread(services.store.run, number)
     tail = await services.log_tail(run.id)
     page = Link(label=texts("result.page"), url=services.links.run_url(run.id))
+    if run.files_gone_at is not None:
+        date = run.files_gone_at.strftime("%Y-%m-%d")
+        return Reply(Message(text=texts("logs.files_gone", run=run.name, date=date), parts=(page,)))
     if not tail:
         return Reply(Message(text=texts("logs.none", run=run.name), parts=(page,)))
     lines = "\n".join(redact(tail).splitlines()[-LINES:])

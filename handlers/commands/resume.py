@@ -37,6 +37,9 @@ async def handle(args: ResumeArgs, context: Context) -> Reply:
         return Reply(Message(text=texts("resume.running", run=run.name)))
     if run.state is RunState.SUCCEEDED:
         return Reply(Message(text=texts("resume.succeeded", run=run.name)))
+    if run.files_gone_at is not None:
+        date = run.files_gone_at.strftime("%Y-%m-%d")
+        return Reply(Message(text=texts("resume.files_gone", run=run.name, date=date)), refused=True)
     model = await resolve_again(run.spec.model, incoming=context.incoming, config=context.services.config)
     return await submit(context, [run.spec.model_copy(update={"model": model, "resumes": run.id})])
 

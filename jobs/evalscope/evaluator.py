@@ -49,8 +49,12 @@ def observed_evaluator(observer: Observer, names: Mapping[str, str]) -> type[Def
             return result
 
         def _persist_result(self, item: Any, task_state: Any, sample_score: Any) -> None:
-            super()._persist_result(item, task_state, sample_score)
-            observer.finished(_sample(names[self.benchmark_name], item, task_state, sample_score), sample_score)
+            try:
+                super()._persist_result(item, task_state, sample_score)
+                observer.finished(_sample(names[self.benchmark_name], item, task_state, sample_score), sample_score)
+            except Exception as error:  # EvalScope takes it for an error of the sample
+                observer.failed(error)
+                raise
 
     return ObservedEvaluator
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from pathlib import Path
 
 from jobs.errors import (
     DatasetMissing,
@@ -24,6 +24,7 @@ from jobs.errors import (
     ScopebotError,
     UnknownBenchmark,
 )
+from jobs.space import chain, is_full, told
 
 DETAIL_LENGTH = 300
 HIDDEN = "[key]"
@@ -47,13 +48,15 @@ def classify(error: BaseException, *, api_url: str = "", model: str = "", secret
 
 
 def _known(error: BaseException, api_url: str, model: str) -> ScopebotError:
-    for link in _chain(error):  # the guard's word goes first: clients wrap it as a connection that failed
+    for link in chain(error):  # the guard's word goes first: clients wrap it as a connection that failed
         if isinstance(link, PermissionError) and "address rule" in str(link):
             return HostRefused(host=str(link).rsplit(" ", 1)[-1])
-    for link in _chain(error):
+    for link in chain(error):
         if isinstance(link, ScopebotError):
             return link
-    for link in _chain(error):
+    if is_full(error):
+        return told(error, Path.cwd())
+    for link in chain(error):
         found = _one(link, api_url, model)
         if found is not None:
             return found
@@ -75,15 +78,6 @@ def brief(error: BaseException) -> str:
     """Return the error's last line of text, cut to a length a chat message can hold."""
     lines = [line for line in str(error).strip().splitlines() if line.strip()]
     return f"{type(error).__name__}: {lines[-1] if lines else ''}"[:DETAIL_LENGTH]
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    seen: set[int] = set()
-    link: BaseException | None = error
-    while link is not None and id(link) not in seen:
-        seen.add(id(link))
-        yield link
-        link = link.__cause__ or link.__context__
 
 
 def _one(error: BaseException, api_url: str, model: str) -> ScopebotError | None:

@@ -17,6 +17,7 @@ from typing import Any, Literal, Protocol
 from jobs.evalscope.first_look import FirstLook
 from jobs.evalscope.samples import Sample, SampleLog
 from jobs.models import Progress, RunningScore
+from jobs.space import is_full
 
 TELL_EVERY = 0.3
 """Seconds between two reports of progress."""
@@ -122,7 +123,9 @@ class Observer:
         with self._lock:
             self._errors += 1
             self._errors_in_a_row += 1
-            self._gave_up = self._gave_up or self._errors_in_a_row >= ERRORS_IN_A_ROW
+            if self.last_error is not None and is_full(self.last_error):
+                return  # what fails after it says nothing new
+            self._gave_up = self._gave_up or self._errors_in_a_row >= ERRORS_IN_A_ROW or is_full(error)
             self.last_error = error
 
     @property
@@ -132,7 +135,7 @@ class Observer:
 
     @property
     def hopeless(self) -> bool:
-        """Tell whether so many samples failed in a row that the rest would fail too; it stays so."""
+        """Tell whether the rest would fail too, after so many samples in a row or on a full disk; it stays so."""
         return self._gave_up
 
     def progress(self) -> Progress:

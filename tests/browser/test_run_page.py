@@ -45,6 +45,7 @@ from jobs.models import (
     RunResult,
 )  # fmt: skip
 from jobs.queue import enqueue
+from jobs.same_store import publish
 from jobs.sample import SAMPLE_DATASETS
 from jobs.store import RunRow, Store
 
@@ -78,6 +79,8 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
     folder = tmp_path_factory.mktemp("data")
     with EmbeddedServer(folder) as server:
         settings = Settings(SCOPEBOT_DATA_DIR=folder, REDIS_URL=server.url)
+        with sync_redis.Redis.from_url(server.url) as client:
+            publish(Artifacts(settings.effective_artifacts_url), client, others=False)
         environment = os.environ | {"SCOPEBOT_DATA_DIR": str(folder), "REDIS_URL": server.url}
         with (folder / "worker.log").open("wb") as output:
             worker = subprocess.Popen(

@@ -144,7 +144,9 @@ async def test_a_run_that_is_in_order_keeps_waiting_and_says_that_it_was_checked
 
 
 async def test_a_light_process_that_is_killed_is_there_again(bot: Bot, busy: Run) -> None:
-    (killed,) = light_processes()
+    lights = light_processes()
+    assert len(lights) == 1, [(p.pid, p.ppid(), p.cmdline(), p.status()) for p in lights]
+    killed = lights[0]
     os.kill(killed.pid, signal.SIGKILL)
     await until(lambda: [p for p in light_processes() if p.pid != killed.pid])
     run = await ask(bot, Recorder(), "/eval wrong sample_mcq limit=2")

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import redis as redis_errors
 from redis.asyncio import Redis as AsyncRedis
 from support.peers import FakePeers
 
 from bot.background import cancel, keep_going
-from bot.inbox import GROUP, Inbox
-from bot.intake import BUGS, Intake
+from bot.inbox import GROUP, SEEN_FOR, Inbox
+from bot.intake import BUGS, DEATHS, Intake
 from handlers.incoming import Incoming, Place
 
 Handle = Callable[[Incoming], Awaitable[None]]
@@ -27,8 +28,15 @@ async def nothing(_: Incoming) -> None: ...
 
 
 @asynccontextmanager
-async def handling(inbox: Inbox, handle: Handle, give_up: Handle = nothing) -> AsyncIterator[Intake]:
-    intake = Intake(inbox, handle, give_up)
+async def handling(
+    inbox: Inbox,
+    handle: Handle,
+    give_up: Handle = nothing,
+    *,
+    set_aside: Handle = nothing,
+    postponed: Handle = nothing,
+) -> AsyncIterator[Intake]:
+    intake = Intake(inbox, handle, give_up=give_up, set_aside=set_aside, postponed=postponed)
     tasks = [asyncio.create_task(keep_going(task)) for task in (intake.read, intake.look_for_leftovers)]
     try:
         yield intake
@@ -207,6 +215,132 @@ async def test_an_outage_is_no_bug_the_message_is_handled_when_it_is_over(client
         await inbox.accept(said(1))
         await until_empty(client, inbox)
     assert tries == 6
+
+
+class Bots:
+    """Processes that die, one after another, over the messages that a test says."""
+
+    def __init__(self, client: AsyncRedis, deadly: set[str], heal_after: int = 99) -> None:
+        self.client, self.deadly, self.heal_after = client, deadly, heal_after
+        self.grave: set[str] = set()
+        self.deaths = 0
+        self.handled: list[str] = []
+        self.told: list[str] = []
+
+    async def live(self, until_done: Callable[[], object] | None = None) -> None:
+        """Start a process and let it work until it dies, or has done what it should."""
+        died = asyncio.Event()
+        name = f"bot{self.deaths}"
+
+        async def handle(incoming: Incoming) -> None:
+            await asyncio.sleep(0.02)  # others are handled beside it
+            if incoming.id in self.deadly and self.deaths < self.heal_after:
+                died.set()
+                await asyncio.Event().wait()
+            self.handled.append(incoming.id)
+
+        async def tell(incoming: Incoming) -> None:
+            self.told.append(incoming.id)
+
+        inbox = Inbox(self.client, FakePeers(name, self.grave), "p")
+        survived = inbox.survived
+
+        async def survived_unless_dead(*args: Any) -> None:
+            if not died.is_set():
+                await survived(*args)
+
+        inbox.survived = survived_unless_dead  # type: ignore[method-assign]
+        async with handling(inbox, handle, set_aside=tell):
+            if until_done is not None:
+                await until(until_done)
+                await until_empty(self.client, inbox)
+                return
+            async with asyncio.timeout(10):
+                await died.wait()
+        self.grave.add(name)
+        self.deaths += 1
+
+
+async def test_a_message_that_killed_three_processes_is_set_aside_and_told_and_the_others_are_handled(
+    client: AsyncRedis,
+) -> None:
+    inbox = Inbox(client, FakePeers("platform"), "p")
+    for number in range(8):
+        await inbox.accept(said(number, thread=f"t{number}"))
+    bots = Bots(client, {"i3"})
+    for _ in range(DEATHS):
+        await bots.live()
+    await bots.live(until_done=lambda: bots.told)
+    assert bots.told == ["i3"]
+    assert sorted(set(bots.handled)) == [f"i{number}" for number in range(8) if number != 3]
+    assert not [key async for key in client.scan_iter("scopebot:inbox:p:begun")]
+
+
+async def test_a_message_in_whose_place_another_one_kills_is_handled_after_that_one(client: AsyncRedis) -> None:
+    inbox = Inbox(client, FakePeers("platform"), "p")
+    for number in range(3):
+        await inbox.accept(said(number))
+    bots = Bots(client, {"i0"})
+    for _ in range(DEATHS):
+        await bots.live()
+    await bots.live(until_done=lambda: len(bots.handled) == 2)
+    assert (bots.told, bots.handled) == (["i0"], ["i1", "i2"])
+
+
+async def test_a_message_that_killed_two_processes_by_chance_is_handled_by_the_third(client: AsyncRedis) -> None:
+    inbox = Inbox(client, FakePeers("platform"), "p")
+    await inbox.accept(said(1))
+    bots = Bots(client, {"i1"}, heal_after=DEATHS - 1)
+    for _ in range(DEATHS - 1):
+        await bots.live()
+    await bots.live(until_done=lambda: bots.handled)
+    assert (bots.told, bots.handled) == ([], ["i1"])
+
+
+async def test_processes_that_are_told_to_stop_while_they_handle_a_message_do_not_count(client: AsyncRedis) -> None:
+    told: list[str] = []
+    handled: list[str] = []
+
+    async def hang(_: Incoming) -> None:
+        await asyncio.Event().wait()
+
+    async def handle(incoming: Incoming) -> None:
+        handled.append(incoming.id)
+
+    async def tell(incoming: Incoming) -> None:
+        told.append(incoming.id)
+
+    grave: set[str] = set()
+    await Inbox(client, FakePeers("platform"), "p").accept(said(1))
+    for number in range(DEATHS + 1):
+        inbox = Inbox(client, FakePeers(f"bot{number}", grave), "p")
+        async with handling(inbox, hang, set_aside=tell):
+            await asyncio.sleep(0.3)
+        grave.add(f"bot{number}")
+    async with handling(Inbox(client, FakePeers("last", grave), "p"), handle, set_aside=tell):
+        await until(lambda: handled)
+    assert not told
+
+
+async def test_a_message_that_kills_even_when_it_is_told_of_is_let_go(client: AsyncRedis) -> None:
+    inbox = Inbox(client, FakePeers("one"), "p")
+    await inbox.accept(said(1))
+    await inbox.open()
+    (entry,) = await inbox.read(1)
+    await inbox.begin(entry, 2 * DEATHS - 1)
+
+    async def fail(_: Incoming) -> None:
+        raise AssertionError("tried again")
+
+    other = Inbox(client, FakePeers("other", {"one"}), "p")
+    async with handling(other, fail, fail, set_aside=fail):
+        await until_empty(client, other)
+
+
+async def test_the_keys_that_know_copies_lapse(client: AsyncRedis) -> None:
+    inbox = Inbox(client, FakePeers("one"), "p")
+    await inbox.accept(said(1))
+    assert 0 < await client.ttl("scopebot:seen:p:i1") <= SEEN_FOR
 
 
 async def test_an_entry_that_is_no_message_is_dropped(client: AsyncRedis) -> None:

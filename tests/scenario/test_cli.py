@@ -2,8 +2,10 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -133,3 +135,23 @@ def test_chat_stops_the_server_it_started(tmp_path: Path) -> None:
 
 def test_benchmarks_says_so_where_nothing_matches_and_names_what_is_near(tmp_path: Path) -> None:
     assert "gsm8k" in scopebot("benchmarks", "gsm9k", data=tmp_path).stdout
+
+
+@pytest.fixture
+def taken_port() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+def test_serve_on_a_taken_port_says_what_to_do_and_leaves_nothing_behind(tmp_path: Path, taken_port: int) -> None:
+    told = scopebot("serve", data=tmp_path, SCOPEBOT_PORT=str(taken_port))
+    assert told.returncode == 1
+    assert f"port {taken_port}" in told.stderr
+    assert "SCOPEBOT_PORT" in told.stderr
+    assert "Traceback" not in told.stderr
+    assert not (tmp_path / "valkey" / "server.json").exists()
+
+
+def test_chat_on_a_taken_port_takes_another_one(tmp_path: Path, taken_port: int) -> None:
+    assert scopebot("chat", "help", data=tmp_path, SCOPEBOT_PORT=str(taken_port)).returncode == 0
+    assert not (tmp_path / "web_url").read_text().endswith(f":{taken_port}")

@@ -495,3 +495,17 @@ def test_both_languages_say_the_same_things() -> None:
 )  # fmt: skip
 def test_preferred_language(header: str, language: str) -> None:
     assert preferred(header) == language
+
+
+@pytest.mark.parametrize(("language", "said"), [("en", "were removed on"), ("zh", "已于")])
+async def test_a_run_whose_files_are_gone_says_so_and_shows_its_scores(web: Web, language: str, said: str) -> None:
+    run = web.succeed(web.start(web.add(language=language)), report=b"<html></html>")
+    assert web.site.store.let_files_go(datetime.now(UTC)) >= {run.id}
+    page = await web.page(run)
+    assert said in page
+    assert datetime.now(UTC).strftime("%Y-%m-%d") in page
+    assert "accuracy" in page
+    assert web.path(web.site.links.report_url(run.id)) not in page
+    answer = await web.client.get(web.path(web.site.links.report_url(run.id)))
+    assert answer.status == 410
+    assert "This report was removed" in await answer.text()

@@ -16,6 +16,7 @@ from bot.platforms.base import Platform, Receive
 from bot.settings import BotSettings
 from handlers.incoming import Incoming, Place
 from handlers.message import Message
+from jobs.errors import RedisFull
 from jobs.outages import OUTAGES
 
 
@@ -59,7 +60,7 @@ class RecorderPlatform(Platform):
         incoming = Incoming.model_validate(message["incoming"])
         try:
             await receive(incoming)
-        except OUTAGES:  # not kept, so not acknowledged: it is delivered again
+        except (*OUTAGES, RedisFull):  # not kept, so not acknowledged: it is delivered again
             return
         await self._call("ack", {"id": incoming.id, "n": message["n"]})
 

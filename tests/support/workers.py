@@ -26,14 +26,16 @@ from jobs.ledger import Ledger
 from jobs.lifecycle import ENDED, RunState
 from jobs.models import EvalSpec, Progress, Run, RunResult
 from jobs.queue import enqueue
+from jobs.same_store import publish
 from jobs.store import Store
 
 ROOT = Path(__file__).resolve().parents[2]
 OWN_VARIABLES = ("REDIS_URL", "DATABASE_URL", *(name for name in os.environ if name.startswith("SCOPEBOT_")))
 
 
-def start_worker(settings: Settings, redis: Redis) -> subprocess.Popen[bytes]:
-    """Start `scopebot worker` on settings and wait until it says that it lives."""
+def start_worker(settings: Settings, redis: Redis, **more: str) -> subprocess.Popen[bytes]:
+    """Start `scopebot worker` on settings (`more`: variables) and wait until it says that it lives."""
+    publish(Artifacts(settings.effective_artifacts_url), redis, others=False)  # as the bot does
     before = {worker["name"] for worker in living_workers(redis)}
     environment: Mapping[str, str] = {
         **{name: value for name, value in os.environ.items() if name not in OWN_VARIABLES},
@@ -41,6 +43,7 @@ def start_worker(settings: Settings, redis: Redis) -> subprocess.Popen[bytes]:
         "PYTHONUNBUFFERED": "1",  # a work-horse ends without flushing
         "REDIS_URL": settings.redis_url or "",
         "SCOPEBOT_DATA_DIR": str(settings.folder),
+        **more,
     }
     log = settings.folder / "worker.log"
     with log.open("ab") as output:

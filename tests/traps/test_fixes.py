@@ -90,7 +90,7 @@ def test_plain_evalscope_writes_the_html_report_before_it_returns_and_takes_plot
 
 
 def test_plain_evalscope_appends_to_a_line_that_a_killed_attempt_left_torn(horses: Horses, endpoint: Endpoint) -> None:
-    """`tasks.cut_torn_line`."""
+    """`tasks.drop_torn_lines`."""
     found = plain(
         horses, endpoint,
         "run_task(task())\n"

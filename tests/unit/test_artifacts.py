@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import threading
+import warnings
 from pathlib import Path
 
+import fsspec
 import pytest
+from fsspec.asyn import AsyncFileSystem
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -156,3 +159,25 @@ def test_shipping_leaves_links_and_half_written_files_behind(artifacts: Artifact
     assert Shipper(artifacts, 7, folder).ship() == 0
     assert not artifacts.exists(7, "link")
     assert not artifacts.exists(7, "folder-link/secret")
+
+
+def test_a_store_that_keeps_a_thread_works_in_a_forked_process_too(tmp_path: Path) -> None:
+    """fsspec's asynchronous stores (S3, GCS, …) refuse to be used in another process than they were opened in."""
+
+    class Remote(AsyncFileSystem):  # type: ignore[misc]
+        protocol = "remote"
+
+        async def _cat_file(self, path: str, start: int | None = None, end: int | None = None, **_: object) -> bytes:
+            return (tmp_path / path.removeprefix("/")).read_bytes()[start:end]
+
+    fsspec.register_implementation("remote", Remote, clobber=True)
+    (tmp_path / "r1").mkdir()
+    (tmp_path / "r1/x").write_bytes(b"kept")
+    artifacts = Artifacts("remote:///")
+    assert artifacts.read(1, "x") == b"kept"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # a process with threads forks: as a worker does
+        child = os.fork()
+    if child == 0:
+        os._exit(0 if artifacts.read(1, "x") == b"kept" else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

@@ -312,6 +312,24 @@ async def test_a_cancelled_run_is_resumed_with_its_frozen_configuration(services
     assert new.spec == old.spec.model_copy(update={"resumes": 1, "pause_if_unreadable": False})
 
 
+@pytest.mark.parametrize(("resume", "logs"), [("resume r1", "logs of r1"), ("继续 r1", "r1 的日志")])
+async def test_a_run_whose_files_are_gone_is_not_resumed_and_says_why_and_since_when(
+    services: FakeServices, resume: str, logs: str
+) -> None:
+    await services.say("evaluate prod on gsm8k, 20 samples")
+    await services.say("cancel r1")
+    assert services.store.let_files_go(datetime.now(UTC)) == {1}
+    today = datetime.now(UTC).strftime("%Y-%m-%d")
+    (said,) = await services.say(resume)
+    assert today in said.message.text
+    assert "r1" in said.message.text
+    assert said.refused
+    assert today in (await services.say(logs))[0].message.text
+    assert len(services.store.runs()) == 1
+    await services.say("rerun r1")
+    assert services.store.run(2).spec.resumes is None
+
+
 async def test_a_complete_run_is_not_resumed(services: FakeServices) -> None:
     await services.say("evaluate prod on gsm8k, 20 samples")
     succeed(services, services.store.run(1))
