@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from handlers.context import Context
+from handlers.figures import run_names
 from handlers.message import Message
 from handlers.references import run_number
 from handlers.registry import Args, Intent, Words
@@ -14,7 +15,7 @@ from jobs.lifecycle import ENDED, RunState
 
 
 class ResumeArgs(Args):
-    """The `run` to go on with; without it, the conversation's."""
+    """The `run` to go on with; without it, what did not finish of the request that the conversation is about."""
 
     run: str | None = None
 
@@ -22,6 +23,8 @@ class ResumeArgs(Args):
 async def handle(args: ResumeArgs, context: Context) -> Reply:
     """Start a new run with the frozen configuration of the old one, on top of what that kept."""
     texts, store = context.texts, context.services.store
+    if args.run is None and context.thread_runs:
+        return await _resume_all(context)
     number = run_number(args.run) if args.run is not None else context.thread_run
     if number is None:
         return Reply(Message(text=texts("logs.no_run")), waits=True)
@@ -31,6 +34,16 @@ async def handle(args: ResumeArgs, context: Context) -> Reply:
     if run.state is RunState.SUCCEEDED:
         return Reply(Message(text=texts("resume.succeeded", run=run.name)))
     return await submit(context, [run.spec.model_copy(update={"resumes": run.id})])
+
+
+async def _resume_all(context: Context) -> Reply:
+    """Go on with every run of the conversation's request that did not finish and was not gone on with yet."""
+    texts, runs = context.texts, context.thread_runs
+    gone_on = await asyncio.to_thread(context.services.store.followers, runs)
+    left = [run for run in runs if run.state in ENDED - {RunState.SUCCEEDED} and run.id not in gone_on]
+    if not left:
+        return Reply(Message(text=texts("resume.nothing", runs=run_names(runs))))
+    return await submit(context, [run.spec.model_copy(update={"resumes": run.id}) for run in left])
 
 
 INTENT = Intent(
