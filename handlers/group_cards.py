@@ -64,7 +64,7 @@ def _summary(runs: Sequence[Run], texts: Texts) -> str:
     states = Counter(run.state for run in runs)
     names = run_names(runs)
     said = ", ".join(f"{count} {texts(f'state.{state}')}" for state, count in states.items())
-    lead = texts("group.all_done" if len(states) == 1 else "group.done", runs=names, count=len(runs), states=said)
+    lead = texts("group.done", runs=names, states=said)
     found = _conclusions(runs, texts)
     few = 0 < sum(map(len, found.values())) <= FEW_SCORES
     return " ".join([lead, "; ".join(f"{model}: {', '.join(each)}" for model, each in found.items())]) if few else lead

@@ -182,7 +182,6 @@ TEXTS = {
     "group.column.note": "Now",
     "group.more_rows": "{count} more rows did not fit; their figures are on the run pages.",
     "group.more_pages": "For the pages of {runs}: `status {run}` and so on.",
-    "group.all_done": "{runs}: all {count} runs {states}.",
     "group.done": "{runs}: {states}.",
     "group.beside": "Together with what was asked for beside it ({runs}):",
     "group.best": "{mark} is better than all others: the 95 % intervals do not overlap.",

@@ -182,7 +182,6 @@ TEXTS = {
     "group.column.note": "当前",
     "group.more_rows": "另有 {count} 行放不下，数据见任务页面。",
     "group.more_pages": "{runs} 的页面可以这样查看：`状态 {run}`，其余类推。",
-    "group.all_done": "{runs}：共 {count} 个任务，{states}。",
     "group.done": "{runs}：{states}。",
     "group.beside": "与同一请求中的其他任务（{runs}）一起比较：",
     "group.best": "{mark} 优于其他所有模型：95% 区间互不重叠。",
