@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal, cast
 
@@ -144,7 +144,7 @@ class Store:
         return {run.spec.resumes: run for run in newer if run.spec.resumes is not None}
 
     def asked_with(self, runs: Sequence[Run]) -> list[Run]:
-        """Return the others of the requests that these runs go on from, each as it was last gone on with.
+        """Return what was asked for beside the runs that these go on from, each as it was last gone on with.
 
         Nothing where these go on from no other run, or from one that was asked for alone.
         """
@@ -163,9 +163,10 @@ class Store:
                 following = {run.id: run for run in _following(session, newer)}
                 newer = following.keys() - earlier.keys()
                 earlier |= following
-        replaced = {run.spec.resumes for run in (*earlier.values(), *runs)}
-        own = {run.id for run in runs}
-        return [run for id_, run in sorted(earlier.items()) if id_ not in replaced | own]
+        everything = earlier | {run.id: run for run in runs}
+        newest = {_line(run, everything): run for _, run in sorted(everything.items())}
+        own = {_line(run, everything) for run in runs}
+        return sorted((run for line, run in newest.items() if line not in own), key=lambda run: run.id)
 
     def unsettled(self, platform: str, thread: str | None = None) -> list[tuple[Group, list[Run]]]:
         """Return the groups of which not everything is said yet, oldest first, with their runs."""
@@ -322,6 +323,13 @@ def _following(session: Session, ids: set[int]) -> list[Run]:
     resumes = RunRow.spec["resumes"].as_integer()
     query = select(RunRow).where(RunRow.id > min(ids), resumes.in_(ids)).order_by(RunRow.id)
     return [_run(row) for row in session.scalars(query)]
+
+
+def _line(run: Run, known: Mapping[int, Run]) -> int:
+    """Return the first of the runs that one goes on from, one after the other."""
+    while run.spec.resumes is not None and run.spec.resumes in known:
+        run = known[run.spec.resumes]
+    return run.id
 
 
 def _group(row: GroupRow) -> Group:

@@ -157,19 +157,16 @@ async def test_a_restarted_reporter_goes_on_in_the_same_message_and_repeats_noth
     assert {message_id for message_id, _, _ in wall.edits} == {"i1/0"}
 
 
-async def test_two_reporters_at_once_post_one_result_for_a_group(engine: Engine, mock_spec: Any) -> None:
+async def test_a_group_has_one_result_however_many_record_it(engine: Engine, mock_spec: Any) -> None:
     wall = Wall()
-    one, other = AttachedPlatform(engine, wall), AttachedPlatform(engine, wall)
-    _, runs = one.ask(mock_spec(), mock_spec())
-    one.fail(runs[0])
-    one.store.ask_to_cancel(runs[1])
-    await asyncio.gather(
-        *(
-            asyncio.to_thread(side.outbox.record_result, 1, PLACE, Message(text="x"), final=True)
-            for side in (one, other)
-        )
-    )
-    async with one.open(), other.open():
+    attached = AttachedPlatform(engine, wall)
+    _, runs = attached.ask(mock_spec(), mock_spec())
+    attached.fail(runs[0])
+    attached.store.ask_to_cancel(runs[1])
+    messages = [Message(text="first"), Message(text="second")]
+    recorded = [attached.outbox.record_result(1, PLACE, message, final=True) for message in messages]
+    assert recorded == [True, False]
+    async with attached.open():
         await until(lambda: settled(engine) == 1)
     assert list(wall.posts) == ["i1/0", "result:g1"]
 
