@@ -1,4 +1,4 @@
-"""What is said of a group of runs: its status while it goes on, its result at the end. Pure functions."""
+"""What is said of runs: the status of a request's while they go on, the result of one at the end. Pure functions."""
 
 from __future__ import annotations
 
