@@ -16,7 +16,10 @@ from bot.logs import set_up_logging
 from jobs.errors import ScopebotError
 
 if TYPE_CHECKING:
+    from bot.app import Bot
+    from bot.platforms.console import ConsolePlatform
     from handlers.intents.parsed import Vocabulary
+    from jobs.models import Run
 
 
 class Commands(click.Group):
@@ -57,9 +60,12 @@ def serve(workers: int) -> None:
 
 @main.command()
 @click.option("--with-parent", is_flag=True, hidden=True, help="Leave when the process that started it does.")
-def worker(*, with_parent: bool) -> None:
-    """Run a worker: evaluates what the queue holds."""
+@click.option("--checks", is_flag=True, hidden=True, help="Be the light process that each worker starts.")
+def worker(*, with_parent: bool, checks: bool) -> None:
+    """Run a worker: evaluates what the queue holds, and checks what waits."""
+    from bot.light import light_process
     from jobs.config import Settings
+    from jobs.light import run_light
     from jobs.worker import run_worker
 
     settings = Settings()
@@ -68,7 +74,11 @@ def worker(*, with_parent: bool) -> None:
         raise click.ClickException(
             "Set REDIS_URL to the bot's Redis; `scopebot serve` without it starts its own worker."
         )
-    run_worker(settings, die_with_parent=with_parent)
+    if checks:
+        run_light(settings)
+        return
+    with light_process():
+        run_worker(settings, die_with_parent=with_parent)
 
 
 @main.command()
@@ -116,6 +126,9 @@ def benchmarks(words: tuple[str, ...], *, as_json: bool) -> None:
             click.echo(info.model_dump_json(exclude={"description", "description_zh"}))
         else:
             click.echo(f"{info.name:32} {info.samples or '?':>8} {', '.join(info.tags)}")
+    if not found and not as_json:
+        near = ", ".join(catalog.nearest(" ".join(words)))
+        click.echo(f"No benchmark matches.{f' Did you mean {near}?' if near else ''}")
 
 
 @main.command()
@@ -125,6 +138,7 @@ def runs(last: int, *, as_json: bool) -> None:
     """List the newest runs."""
     from handlers.figures import score_text
     from handlers.perf_cards import load_of
+    from handlers.texts import Texts
     from jobs.config import Settings
     from jobs.db import migrate, open_engine
     from jobs.store import Store
@@ -141,6 +155,8 @@ def runs(last: int, *, as_json: bool) -> None:
             if (metric := benchmark.headline) is not None
         ]
         scores += [f"{load_of(level)}: {level.rps:.3g} req/s" for level in (run.result.perf if run.result else ())]
+        if run.failure is not None:
+            scores.append(Texts("en").error(run.failure))
         datasets = ",".join(run.spec.covers) or run.spec.kind
         click.echo(f"{run.name:6} {run.state:10} {run.spec.model.name:24} {datasets:32} {'; '.join(scores)}")
     engine.dispose()
@@ -201,19 +217,32 @@ async def _chat(messages: tuple[str, ...], *, yes: bool, as_json: bool, echo: bo
     from bot.app import open_bot
     from bot.platforms.console import ConsolePlatform
     from bot.settings import BotSettings
+    from handlers.paused import GO_ON, button_id
     from jobs.lifecycle import RunState
 
     console = ConsolePlatform(messages, as_json=as_json, yes=yes, echo=echo, interactive=interactive)
     async with open_bot(BotSettings(), workers=1) as bot:
         with console.drawing():
             await console.run(lambda incoming: bot.receive(console, incoming))
-            if not interactive:
-                await bot.reporter.settled(console.groups)
+            paused = await _settled(bot, console) if not interactive else []
+            while yes and paused:
+                for run in paused:
+                    await console.press(button_id(run, GO_ON), lambda incoming: bot.receive(console, incoming))
+                paused = await _settled(bot, console)
         await console.close()
         runs = [run for group in console.groups for run in bot.services.store.group_runs(group)]
-    if any(run.state is not RunState.SUCCEEDED for run in runs) or console.refused:
+    if any(run.state not in {RunState.SUCCEEDED, RunState.PAUSED} for run in runs) or console.refused:
         return 1
-    return 2 if console.waits else 0
+    return 2 if console.waits or paused else 0
+
+
+async def _settled(bot: Bot, console: ConsolePlatform) -> list[Run]:
+    """Wait until nothing goes on by itself; return the runs that wait for an answer."""
+    from jobs.lifecycle import RunState
+
+    await bot.reporter.settled(console.groups)
+    runs = [run for group in console.groups for run in bot.services.store.group_runs(group)]
+    return [run for run in runs if run.state is RunState.PAUSED]
 
 
 @contextlib.contextmanager

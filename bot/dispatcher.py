@@ -19,7 +19,7 @@ from jobs.fleet import WAKE, living_workers
 from jobs.lease import holder
 from jobs.lifecycle import IllegalMove, RunState
 from jobs.models import Failure, Loss, Run
-from jobs.queue import enqueue, stop
+from jobs.queue import enqueue, enqueue_check, stop
 from jobs.store import Store
 
 if TYPE_CHECKING:
@@ -52,6 +52,8 @@ class Dispatcher:
         self._redis = redis
         self._queue = queue
         self._me = secrets.token_hex(8)
+        self._checked: set[int] = set()
+        """Runs whose checks this process asked for."""
 
     async def run(self) -> None:
         """Dispatch until cancelled, as long as no other process does."""
@@ -74,7 +76,15 @@ class Dispatcher:
         by_id = {run.id: run for run in runs}
         for assignment in plan.assignments:
             self._send(by_id[assignment.run_id], assignment.worker)
+        for run_id in plan.places:
+            self._check(by_id[run_id])
         return plan
+
+    def _check(self, run: Run) -> None:
+        """Have a run checked that has to wait; one that starts now is checked by its worker."""
+        if run.attempt == 0 and run.id not in self._checked:
+            enqueue_check(self._queue, run, key=self._settings.effective_job_key)
+            self._checked.add(run.id)
 
     def _send(self, run: Run, worker: str) -> None:
         try:

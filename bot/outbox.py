@@ -20,8 +20,8 @@ from handlers.message import Message
 from handlers.reply import Reply
 from jobs.db import Base, reading, transaction
 
-Role = Literal["reply", "status", "result", "none"]
-"""`none`: a message that is answered by nothing; the row says that it was handled."""
+Role = Literal["reply", "status", "question", "result", "none"]
+"""`question`: whether a paused run goes on. `none`: a message that nothing answers; the row says it was handled."""
 
 PENDING, SENDING, SENT = "pending", "sending", "sent"
 
@@ -34,7 +34,7 @@ class PostRow(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     key: Mapped[str] = mapped_column(String(320), unique=True)
-    """`<incoming id>/<n>` for replies, `result:g12` for a group's result: nothing is posted twice under one key."""
+    """`<incoming id>/<n>` for replies, `result:g12`, `paused:r12-a1`: nothing is posted twice under one key."""
     source: Mapped[str] = mapped_column(String(255), index=True)
     """The incoming message that it answers; empty where it answers none."""
     platform: Mapped[str] = mapped_column(String(64))
@@ -102,6 +102,11 @@ class Outbox:
         """Record a group's result, once; `final` where nothing will be added to it."""
         return self._add([_row(f"result:g{group}", place, Reply(message, group=group), role="result", final=final)])
 
+    def record_question(self, attempt: str, place: Place, message: Message, *, group: int) -> bool:
+        """Record what is asked about a paused attempt of a run, once."""
+        reply = Reply(message, group=group, waits=True)
+        return self._add([_row(f"paused:{attempt}", place, reply, role="question", final=True)])
+
     def due(self, platform: str, thread: str | None) -> dict[Place, set[str]]:
         """Return where on a platform (or in one thread of it) something is to be posted, and who is at it already."""
         query = select(PostRow.channel, PostRow.thread, PostRow.owner).distinct()
@@ -167,8 +172,9 @@ class Outbox:
         return self._posts(select(PostRow).where(PostRow.source == source))
 
     def of_groups(self, groups: Collection[int]) -> list[Post]:
-        """Return the status message and the result of each group."""
-        return self._posts(select(PostRow).where(PostRow.group_id.in_(groups), PostRow.role.in_(["status", "result"])))
+        """Return the status message, the questions and the result of each group."""
+        roles = PostRow.role.in_(["status", "question", "result"])
+        return self._posts(select(PostRow).where(PostRow.group_id.in_(groups), roles))
 
     def _add(self, rows: Sequence[PostRow]) -> bool:
         try:

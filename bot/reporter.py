@@ -18,10 +18,11 @@ from bot.outbox import Outbox, Post
 from bot.platforms.base import Platform
 from bot.services import BotServices
 from bot.wakeups import Wakeups, woken
-from bot.watch import Watch
+from bot.watch import Watch, question_key
 from handlers.cards import status_message
 from handlers.joint import result_of
 from handlers.message import Message
+from handlers.paused import paused_message
 from handlers.texts import Texts
 from jobs.lifecycle import ENDED, RunState
 from jobs.models import Group, Progress, Run
@@ -52,7 +53,7 @@ class Reporter:
         self.wakeups.runs.wake()
 
     async def settled(self, group_ids: list[int]) -> None:
-        """Wait until the result of each of these groups is posted."""
+        """Wait until the result of each of these groups is posted, or nothing goes on before a question is answered."""
         with self.wakeups.said.listening() as said:
             for group_id in group_ids:
                 while not await asyncio.to_thread(self._told, group_id):
@@ -65,13 +66,16 @@ class Reporter:
             watch = watches[post.reply.group or 0]
             if post.role == "status":
                 watch.status = post
+            elif post.role == "question":
+                watch.questions[post.key] = post
             else:
                 watch.result = post
         return watches
 
     def _told(self, group_id: int) -> bool:
         store = self.services.store
-        return self.watches([(store.group(group_id), store.group_runs(group_id))])[group_id].told
+        watch = self.watches([(store.group(group_id), store.group_runs(group_id))])[group_id]
+        return watch.told or watch.asks
 
 
 class PlatformReporter:
@@ -138,8 +142,12 @@ class PlatformReporter:
         editing = asyncio.create_task(self._edit_status(watch, texts))
         try:
             await asyncio.wait([editing], timeout=FINAL_EDIT_FIRST)
-            if watch.ended and (watch.status is not None or watch.age > STATUS_WITHIN):
-                await self._show_result(watch, texts)
+            if watch.status is not None or watch.age > STATUS_WITHIN:
+                for run in watch.runs:
+                    if run.state is RunState.PAUSED:
+                        await self._ask(watch, run, texts)
+                if watch.ended:
+                    await self._show_result(watch, texts)
             await editing
         finally:
             editing.cancel()
@@ -174,6 +182,17 @@ class PlatformReporter:
     async def _result(self, watch: Watch, texts: Texts) -> Message:
         message = await asyncio.to_thread(result_of, watch.runs, self._services.store, texts, self._services.links)
         return message.model_copy(update={"mention": watch.mention})
+
+    async def _ask(self, watch: Watch, run: Run, texts: Texts) -> None:
+        """Ask, once, whether a paused run goes on."""
+        key = question_key(run)
+        if key in watch.questions:
+            return
+        progress = await self._services.progress(run.id)
+        message = paused_message(run, progress, texts, self._services.links)
+        attempt = key.partition(":")[2]
+        await asyncio.to_thread(self._outbox.record_question, attempt, watch.place, message, group=watch.group.id)
+        self._wakeups.due.wake()
 
     async def _edit(self, post: Post, message: Message, *, final: bool) -> None:
         """Edit a post if that may be now; a failure is tried again later, with what is true then."""

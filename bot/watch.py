@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from bot.outbox import Post
@@ -27,6 +27,8 @@ class Watch:
     runs: list[Run]
     status: Post | None = None
     result: Post | None = None
+    questions: dict[str, Post] = field(default_factory=dict)
+    """By the post's key."""
 
     @property
     def place(self) -> Place:
@@ -35,13 +37,20 @@ class Watch:
 
     @property
     def posts(self) -> list[Post]:
-        """The status message and the result."""
+        """The status message and the result, which are edited."""
         return [post for post in (self.status, self.result) if post is not None]
 
     @property
     def ended(self) -> bool:
         """All its runs have ended."""
         return all(run.state in ENDED for run in self.runs)
+
+    @property
+    def asks(self) -> bool:
+        """It goes on, or ends, only once a person has answered what is posted."""
+        running = [run for run in self.runs if run.state not in ENDED]
+        posts = [self.questions.get(question_key(run)) for run in running if run.state is RunState.PAUSED]
+        return len(posts) == len(running) > 0 and all(post is not None and post.sent for post in posts)
 
     @property
     def told(self) -> bool:
@@ -75,6 +84,11 @@ class Watch:
     def age(self) -> float:
         """Seconds since it was asked for."""
         return (datetime.now(UTC) - self.group.created_at).total_seconds()
+
+
+def question_key(run: Run) -> str:
+    """Return the key under which it is asked whether a paused run goes on."""
+    return f"paused:{run.name}-a{run.attempt}"
 
 
 def _since_end(run: Run) -> float:

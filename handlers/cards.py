@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from handlers.context import Links
 from handlers.figures import cut, duration_text, interval_text, run_names, score_text, score_with_interval
-from handlers.group_status import group_parts, page_parts
+from handlers.group_status import few_verdicts, group_parts, page_parts
 from handlers.message import Fields, Link, Log, Message, Part, Table, Text
 from handlers.message import Progress as ProgressPart
 from handlers.perf_cards import (
@@ -19,6 +19,7 @@ from handlers.perf_cards import (
     times_table,
 )
 from handlers.texts import Texts
+from handlers.verdicts import verdicts_part
 from jobs.dispatch import Place
 from jobs.lifecycle import ENDED, RunState
 from jobs.models import BenchmarkResult, EvalSpec, Interval, MetricResult, PerfSpec, Progress, Run, RunResult
@@ -39,7 +40,12 @@ def status_message(
     """Return the one message that is edited as a group's runs go on."""
     bars = [progress_part(run, progress.get(run.id), texts, (places or {}).get(run.id)) for run in runs]
     goes_on = bars if len(runs) == 1 else group_parts(runs, bars, texts)
-    return Message(text=headline(runs, texts), parts=(_plan(runs, texts), *goes_on, *page_parts(runs, texts, links)))
+    parts = [_plan(runs, texts), *goes_on, *page_parts(runs, texts, links)]
+    running = next((run for run in runs if run.state is RunState.RUNNING), None)
+    if running is not None:
+        verdicts = verdicts_part(running, progress.get(running.id), texts, links)
+        parts += verdicts if len(runs) == 1 else few_verdicts(running, verdicts, texts)
+    return Message(text=headline(runs, texts), parts=tuple(parts))
 
 
 def headline(runs: Sequence[Run], texts: Texts) -> str:
@@ -237,8 +243,10 @@ def progress_part(run: Run, progress: Progress | None, texts: Texts, place: Plac
     if isinstance(run.spec, PerfSpec):
         return perf_progress(run, run.spec, progress, texts, place_text(place, texts))
     state = texts(f"state.{run.state}")
-    if run.state in ENDED or progress is None or progress.attempt != run.attempt:
+    if run.state is RunState.WAITING or run.state in ENDED or progress is None or progress.attempt != run.attempt:
         note = place_text(place, texts) if run.state in {RunState.WAITING, RunState.QUEUED} else ""
+        if run.state is RunState.WAITING and progress is not None and progress.phase in {"checking", "checked"}:
+            note += f" ({texts(f'phase.{progress.phase}')})"
         done = _done(run)
         return ProgressPart(label=f"{run.name} {state}", done=done, total=run.spec.total or done or None, note=note)
     notes = [texts(f"phase.{progress.phase}", benchmark=progress.benchmark)]

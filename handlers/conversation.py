@@ -14,6 +14,7 @@ from handlers.incoming import Incoming, language_of
 from handlers.intents.parsed import Parsed
 from handlers.intents.secrets import find_secrets, redact
 from handlers.message import Message
+from handlers.paused import decide, is_decision
 from handlers.policy import invalid
 from handlers.registry import intents
 from handlers.reply import Reply
@@ -33,7 +34,8 @@ NOT_YET = "refused.not_yet"
 async def converse(incoming: Incoming, services: Services, thread_run: int | None = None) -> list[Reply]:
     """Return the replies to a message or a click; a bug is told as one, with an id that the log has too."""
     if incoming.button:
-        return [await _guarded(answer(incoming, services), Texts("en"))]
+        pressed = decide if is_decision(incoming.button) else answer
+        return [await _guarded(pressed(incoming, services), Texts("en"))]
     language = language_of(incoming.text)
     texts = Texts(language)
     replies = []

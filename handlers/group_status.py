@@ -18,6 +18,8 @@ from jobs.models import Run
 MOST_LINKS = 12
 MOST_CELL = 80
 """Characters of one cell."""
+MOST_VERDICTS = 4
+"""Parts that show one run's first verdicts: two benchmarks."""
 MOST_TABLE = 5_000
 """Characters of one table."""
 
@@ -88,6 +90,16 @@ def _cut(cells: Sequence[str]) -> tuple[str, ...]:
 
 def _length(cells: Sequence[str]) -> int:
     return sum(map(len, cells))
+
+
+def few_verdicts(run: Run, verdicts: Sequence[Part], texts: Texts) -> list[Part]:
+    """Return one run's first verdicts as far as they fit beside the others' rows."""
+    if not verdicts:
+        return []
+    shown: list[Part] = [Text(text=texts("group.verdicts", run=run.name))]
+    for part in verdicts[:MOST_VERDICTS]:
+        shown += fitting(part, texts) if isinstance(part, Table) else [part]
+    return shown
 
 
 def page_parts(runs: Sequence[Run], texts: Texts, links: Links, *, reports: bool = False) -> list[Part]:

@@ -71,18 +71,27 @@ async def resolve_model(
         if _looks_like_checkpoint(name):
             _refuse_checkpoint(name, config)
         raise UnknownModel(name=name, models=", ".join(config.models) or "–")
+    model = entry.model if entry else name
+    target = ModelTarget(name=name, model=model, eval_type="openai_api", api_url=api_url, key=key)
+    return await _typed(target, incoming, config)
+
+
+async def resolve_again(target: ModelTarget, *, incoming: Incoming, config: Config) -> ModelTarget:
+    """Return an earlier run's model for who asks now: an address that is not registered is held to their own rule."""
+    entry = config.models.get(target.name)
+    registered = entry is not None and entry.api_url == target.api_url
+    if target.api_url is None or (target.network == "registered" and registered):
+        return target
+    return await _typed(target, incoming, config)
+
+
+async def _typed(target: ModelTarget, incoming: Incoming, config: Config) -> ModelTarget:
+    """Hold an address that a person gave to the rule for it, and a key to its hosts."""
+    assert target.api_url is not None
     network: Literal["console", "checked"] = "console" if incoming.owns_machine else "checked"
     rule = AddressRule(network, config.access.allow_hosts)
-    await asyncio.to_thread(rule.check_url, api_url)  # it asks the resolver
-    target = ModelTarget(
-        name=name,
-        model=entry.model if entry else name,
-        eval_type="openai_api",
-        api_url=api_url,
-        key=key,
-        network=network,
-    )
-    return check_key(target, config)
+    await asyncio.to_thread(rule.check_url, target.api_url)  # it asks the resolver
+    return check_key(target.model_copy(update={"network": network}), config)
 
 
 def check_key(target: ModelTarget, config: Config) -> ModelTarget:

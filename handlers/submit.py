@@ -13,7 +13,11 @@ from handlers.message import Button, Buttons, Message, Text
 from handlers.questions import CANCEL, Option, Questions
 from handlers.reply import Reply
 from handlers.texts import Texts
-from jobs.models import Spec
+from jobs.models import EvalSpec, Spec
+from jobs.store import Store
+
+FEW_SAMPLES = 5
+"""A run of no more than these is over before anybody could have stopped it."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,7 @@ async def start(
     """Record a group of runs asked for by `text`, keyed by the incoming message, and send it to the workers."""
     texts = Texts(language)
     place = incoming.place
+    specs = await asyncio.to_thread(with_first_looks, specs, services.store)
     group, runs = await asyncio.to_thread(
         services.store.add_group,
         source=incoming.id, platform=place.platform, channel=place.channel, thread=place.thread,
@@ -55,6 +60,21 @@ async def start(
         extra.append(texts("eval.worker_starting" if services.workers_starting() else "eval.no_worker"))
     parts = (*message.parts, *(Text(text=note) for note in extra))
     return Reply(message.model_copy(update={"parts": parts}), group=group.id)
+
+
+def with_first_looks(specs: Sequence[Spec], store: Store) -> list[Spec]:
+    """Have each run show its first verdicts of benchmarks that its model has no score of yet."""
+    looked: list[Spec] = []
+    for spec in specs:
+        if isinstance(spec, EvalSpec):
+            known = store.evaluated(spec.model.name, spec.covers)
+            new = tuple(name for name in spec.covers if name not in known)
+            few = spec.total is not None and spec.total <= FEW_SAMPLES
+            asks = bool(new) and not few and spec.model.eval_type != "mock_llm" and spec.resumes is None
+            looked.append(spec.model_copy(update={"first_look": new, "pause_if_unreadable": asks}))
+        else:
+            looked.append(spec)
+    return looked
 
 
 async def ask(context: Context, question: str, choices: Sequence[Choice]) -> Reply:

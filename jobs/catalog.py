@@ -14,6 +14,8 @@ from pydantic import Field, TypeAdapter
 
 from jobs.models import Frozen
 
+CLOSED_SAMPLES = frozenset({"browsecomp", "gaia", "gpqa_diamond", "hle", "zerobench"})
+"""Benchmarks that are gated, or whose makers ask that no sample be shown in the open."""
 CATALOG_KEY = "scopebot:catalog"
 
 SUITES: dict[str, tuple[str, ...]] = {

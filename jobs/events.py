@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, cast
 
 from pydantic import TypeAdapter, ValidationError
 
-from jobs.models import Failure, Frozen, Loss, Progress, RunningScore, RunResult
+from jobs.models import Failure, Frozen, Loss, Progress, RunningScore, RunResult, Verdict
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -19,14 +19,19 @@ EVENTS_KEPT = 100_000
 PROGRESS_TTL = 7 * 24 * 3600
 
 _scores = TypeAdapter(tuple[RunningScore, ...])
+_verdicts = TypeAdapter(tuple[Verdict, ...])
 
 
 class Event(Frozen):
-    """One transition of one attempt. `report` says that the HTML report followed the scores."""
+    """One transition of one attempt.
+
+    `report` says that the HTML report followed the scores; `refused`, of attempt 0, that a check before the first
+    attempt found why there can be none.
+    """
 
     run_id: int
     attempt: int
-    what: Literal["started", "succeeded", "failed", "cancelled", "lost", "report"]
+    what: Literal["started", "paused", "succeeded", "failed", "cancelled", "lost", "report", "refused"]
     worker: str = ""
     result: RunResult | None = None
     failure: Failure | None = None
@@ -47,6 +52,7 @@ def write_progress(redis: Redis, run_id: int, progress: Progress) -> None:
     """Overwrite a run's progress."""
     fields = {name: value for name, value in progress.model_dump(mode="json").items() if value is not None}
     fields["scores"] = _scores.dump_json(progress.scores).decode()
+    fields["verdicts"] = _verdicts.dump_json(progress.verdicts).decode()
     pipe = redis.pipeline()
     pipe.delete(progress_key(run_id))
     pipe.hset(progress_key(run_id), items=[item for pair in fields.items() for item in pair])
@@ -64,8 +70,9 @@ def parse_progress(fields: dict[bytes, bytes]) -> Progress | None:
     if not fields:
         return None
     values: dict[str, object] = {key.decode(): value.decode() for key, value in fields.items()}
-    values["scores"] = _scores.validate_json(str(values.get("scores", "[]")))
     try:
+        values["scores"] = _scores.validate_json(str(values.get("scores", "[]")))
+        values["verdicts"] = _verdicts.validate_json(str(values.get("verdicts", "[]")))
         return Progress.model_validate(values)
     except ValidationError:  # being written by another version
         return None

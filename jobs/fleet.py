@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, cast
@@ -30,7 +31,10 @@ def wake_dispatcher(redis: Redis) -> None:
 
 def beat(redis: Redis, name: str, evalscope: str) -> None:
     """Say that a worker is alive."""
-    redis.hset(WORKERS, name, json.dumps({"evalscope": evalscope, "pid": str(os.getpid()), "seen": str(time.time())}))
+    facts = {
+        "evalscope": evalscope, "host": socket.gethostname(), "pid": str(os.getpid()), "seen": str(time.time()),
+    }  # fmt: skip
+    redis.hset(WORKERS, name, json.dumps(facts))
 
 
 def leave(redis: Redis, name: str) -> None:
@@ -39,7 +43,7 @@ def leave(redis: Redis, name: str) -> None:
 
 
 def living_workers(redis: Redis) -> list[dict[str, str]]:
-    """Return what each living worker says of itself: name, evalscope, pid, seen (UTC, ISO)."""
+    """Return what each living worker says of itself: name, evalscope, host, pid, seen (UTC, ISO)."""
     found = []
     for name, raw in sorted(cast("dict[bytes, bytes]", redis.hgetall(WORKERS)).items()):
         facts: dict[str, str] = json.loads(raw)

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from jobs.db import Base, reading, transaction
 from jobs.events import Event
-from jobs.lifecycle import IllegalMove, RunState
+from jobs.lifecycle import IllegalMove, RunState, check_move
 from jobs.store import RunRow, apply_loss, apply_move
 
 log = structlog.get_logger(__name__)
@@ -24,9 +24,11 @@ STREAM = "events"
 
 _STATES = {
     "started": RunState.RUNNING,
+    "paused": RunState.PAUSED,
     "succeeded": RunState.SUCCEEDED,
     "failed": RunState.FAILED,
     "cancelled": RunState.CANCELLED,
+    "refused": RunState.FAILED,
 }
 
 
@@ -75,6 +77,7 @@ def _apply(session: Session, event: Event) -> bool:
         return True
     try:
         if event.loss is not None:
+            check_move(RunState(row.state), RunState.WAITING)
             apply_loss(row, event.loss)
             return True
         apply_move(row, _STATES[event.what], worker=event.worker, failure=event.failure, result=event.result)

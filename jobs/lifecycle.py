@@ -11,6 +11,8 @@ class RunState(StrEnum):
     WAITING = "waiting"
     QUEUED = "queued"
     RUNNING = "running"
+    PAUSED = "paused"
+    """Its first answers could not be read: no worker has it until a person says whether it goes on."""
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     CANCELLED = "cancelled"
@@ -23,7 +25,8 @@ MOVES: dict[RunState, frozenset[RunState]] = {
     # back to waiting: its worker vanished before it began
     RunState.QUEUED: frozenset({RunState.RUNNING, RunState.WAITING, RunState.FAILED, RunState.CANCELLED}),
     # back to waiting: its worker vanished; the next attempt goes on from the cache
-    RunState.RUNNING: frozenset({RunState.WAITING} | ENDED),
+    RunState.RUNNING: frozenset({RunState.WAITING, RunState.PAUSED} | ENDED),
+    RunState.PAUSED: frozenset({RunState.WAITING, RunState.CANCELLED}),
     RunState.SUCCEEDED: frozenset(),
     RunState.FAILED: frozenset(),
     RunState.CANCELLED: frozenset(),

@@ -92,6 +92,10 @@ class EvalSpec(Frozen):
     dataset_hub: Literal["modelscope", "huggingface", "local"] = "modelscope"
     resumes: int | None = None
     """The ended run whose finished samples this one goes on from."""
+    first_look: tuple[str, ...] = ()
+    """The benchmarks that this model was never evaluated on: their first verdicts are shown."""
+    pause_if_unreadable: bool = False
+    """Stop and ask where no answer can be read out of any of a benchmark's first answers."""
 
     def samples(self, dataset: DatasetTarget) -> int | None:
         """Return how many samples of a benchmark will run: the limit counts for each subset. None if not known."""
@@ -378,11 +382,27 @@ class RunningScore(Frozen):
     interval: Interval | None = None
 
 
+VERDICTS = 5
+"""Verdicts of each benchmark that a first look shows."""
+
+
+class Verdict(Frozen):
+    """One judged answer, cut to what a message can hold."""
+
+    dataset: str
+    question: str
+    answer: str
+    extracted: str
+    """What was read out of the answer; empty where nothing could be."""
+    score: float | None
+    """Of the first metric; 1 is right and 0 wrong where it is a yes or no. None where scores come at the end."""
+
+
 class Progress(Frozen):
-    """How far a run is: one Redis hash per run, overwritten."""
+    """How far a run is: one Redis hash per run, overwritten. Attempt 0 is the check before the first one."""
 
     attempt: int
-    phase: Literal["starting", "checking", "loading", "evaluating", "reporting", "ended"]
+    phase: Literal["starting", "checking", "checked", "loading", "evaluating", "reporting", "ended"]
     benchmark: str = ""
     done: int = 0
     total: int | None = None
@@ -393,6 +413,8 @@ class Progress(Frozen):
     eta: float | None = None
     """Seconds to go."""
     scores: tuple[RunningScore, ...] = ()
+    verdicts: tuple[Verdict, ...] = ()
+    """The first ones of each benchmark that has a first look."""
     level: int = 0
     """Which level of a stress test runs, counted from 1."""
     levels: int = 0

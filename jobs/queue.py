@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING
 
 from itsdangerous import BadSignature, URLSafeSerializer
@@ -18,8 +19,12 @@ if TYPE_CHECKING:
 
 RUNS = "scopebot-runs-"
 """What the name of each worker's own queue begins with."""
+CHECKS = "scopebot-checks"
+"""The one queue of the light processes: checks of runs that wait."""
 EVAL_TASK = "jobs.tasks.evaluate"
-ALLOWED_TASKS = frozenset({EVAL_TASK})
+CHECK_TASK = "jobs.tasks.check"
+CHECK_TAKES = 120
+"""Seconds after which a check is given up, without a verdict: a data set may take long to come."""
 RESULT_TTL = 3600
 FAILURE_TTL = 7 * 24 * 3600
 
@@ -62,20 +67,29 @@ def unsign(text: str, key: str) -> JobPayload:
         raise JobRefused("the job is not signed with this worker's SCOPEBOT_JOB_KEY") from error
 
 
-def check_job(job: Job) -> None:
-    """Raise `JobRefused` for a job that is no task of ours, or brings functions of its own to be called."""
+def check_job(job: Job, tasks: AbstractSet[str]) -> None:
+    """Raise `JobRefused` for a job that is none of `tasks`, or brings functions of its own to be called."""
     # the names alone: RQ's own properties would import them
     callbacks = (job._success_callback_name, job._failure_callback_name, job._stopped_callback_name)
-    if job.func_name not in ALLOWED_TASKS or any(callbacks):
+    if job.func_name not in tasks or any(callbacks):
         raise JobRefused(job.func_name)
 
 
 def open_queue(redis: Redis, worker: str) -> Queue:
-    """Return a worker's own queue; JSON, never pickle."""
+    """Return a worker's own queue."""
+    return _open(redis, f"{RUNS}{worker}")
+
+
+def open_checks(redis: Redis) -> Queue:
+    """Return the queue of the checks."""
+    return _open(redis, CHECKS)
+
+
+def _open(redis: Redis, name: str) -> Queue:
     from rq import Queue
     from rq.serializers import JSONSerializer
 
-    return Queue(f"{RUNS}{worker}", connection=redis, serializer=JSONSerializer)
+    return Queue(name, connection=redis, serializer=JSONSerializer)  # never pickle
 
 
 def stop(redis: Redis, run: Run) -> bool:
@@ -98,12 +112,21 @@ def stop(redis: Redis, run: Run) -> bool:
 
 def enqueue(redis: Redis, run: Run, *, key: str, timeout: float) -> str:
     """Put the run's current attempt on its worker's queue; return the job's id. A second call for it does nothing."""
+    return _enqueue(open_queue(redis, run.worker), EVAL_TASK, run, key=key, timeout=timeout)
+
+
+def enqueue_check(redis: Redis, run: Run, *, key: str) -> str:
+    """Have a run checked that was never sent to a worker (attempt 0); return the job's id."""
+    return _enqueue(open_checks(redis), CHECK_TASK, run, key=key, timeout=CHECK_TAKES)
+
+
+def _enqueue(queue: Queue, task: str, run: Run, *, key: str, timeout: float) -> str:
     from rq.exceptions import DuplicateJobError
 
     payload = JobPayload(run_id=run.id, attempt=run.attempt, spec=run.spec)
     with contextlib.suppress(DuplicateJobError):
-        open_queue(redis, run.worker).enqueue_call(
-            EVAL_TASK,
+        queue.enqueue_call(
+            task,
             args=(sign(payload, key),),
             job_id=payload.job_id,
             unique=True,

@@ -237,11 +237,34 @@ class Store:
         """Note that a run is to be cancelled: at once if it waits, by its worker if that has it."""
         with transaction(self.engine) as session:
             row = _row(session, run_id)
-            if RunState(row.state) is RunState.WAITING:
+            if RunState(row.state) in {RunState.WAITING, RunState.PAUSED}:
                 apply_move(row, RunState.CANCELLED)
             elif RunState(row.state) not in ENDED:
                 row.cancel_asked = True
             return _run(row)
+
+    def go_on(self, run_id: int) -> Run:
+        """Let a paused run wait for a worker again, which will not pause it another time; raises `IllegalMove`."""
+        with transaction(self.engine) as session:
+            row = _row(session, run_id)
+            apply_move(row, RunState.WAITING)
+            row.spec = row.spec | {"pause_if_unreadable": False}
+            row.result = None
+            return _run(row)
+
+    def evaluated(self, model: str, datasets: Sequence[str]) -> set[str]:
+        """Return which of these benchmarks a model has a score of."""
+        query = (
+            select(RunDatasetRow.name)
+            .join(RunRow, RunRow.id == RunDatasetRow.run_id)
+            .where(
+                func.lower(RunRow.model) == model.lower(),
+                RunDatasetRow.name.in_(datasets),
+                RunRow.state == str(RunState.SUCCEEDED),
+            )
+        )
+        with reading(self.engine) as session:
+            return set(session.scalars(query))
 
     def move(
         self,
@@ -280,6 +303,8 @@ def apply_move(
         row.started_at = datetime.now(UTC)
     if state in ENDED:
         row.ended_at = datetime.now(UTC)
+        if row.result is not None:  # of a run that was paused
+            row.result = row.result | {"state": str(state)}
     if failure is not None:
         row.failure = failure.model_dump(mode="json")
     if result is not None:

@@ -6,10 +6,11 @@ import json
 import os
 import shutil
 import signal
+import socket
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import structlog
 from redis import Redis
@@ -18,8 +19,22 @@ from rq import get_current_job
 
 from jobs.artifacts import Shipper
 from jobs.cancel import cancel_asked
-from jobs.errors import JobKeyDiffers, RunCrashed, RunKilled, ScopebotError
+from jobs.errors import (
+    DatasetUnreachable,
+    EndpointBroken,
+    EndpointBusy,
+    EndpointDenied,
+    EndpointNotJson,
+    EndpointRejected,
+    EndpointSilent,
+    EndpointWrongModel,
+    JobKeyDiffers,
+    RunCrashed,
+    RunKilled,
+    ScopebotError,
+)
 from jobs.events import Event, announce, read_progress, write_progress
+from jobs.fleet import living_workers
 from jobs.lease import RunLease, holder
 from jobs.lifecycle import RunState
 from jobs.models import EvalSpec, Failure, Loss, PerfSpec, Progress, Reproduce, RunResult
@@ -31,6 +46,11 @@ if TYPE_CHECKING:
     from jobs.workspace import Workspace
 
 log = structlog.get_logger(__name__)
+
+MAY_PASS = (EndpointSilent, EndpointBusy, EndpointBroken, DatasetUnreachable, RunCrashed)
+"""What a check may meet and the run's turn, hours later, may not."""
+SAID_BY_ENDPOINT = (EndpointWrongModel, EndpointDenied, EndpointRejected, EndpointNotJson)
+"""What an endpoint says to every host alike; other findings may be this host's own."""
 
 
 def evaluate(signed: str) -> str:
@@ -51,6 +71,15 @@ def evaluate(signed: str) -> str:
         log.exception("attempt broke", run=f"r{payload.run_id}", attempt=payload.attempt)
         announce_failure(workspace, payload.job_id, RunCrashed(detail=f"{type(error).__name__}: {error}"[:300]))
         raise
+
+
+def check(signed: str) -> str:
+    """Check a run that waits for its turn; say so at once if it cannot succeed. Its attempt will check again."""
+    from jobs.workspace import current
+
+    workspace = current()
+    payload = unsign(signed, workspace.settings.effective_job_key)
+    return Check(workspace, payload).check()
 
 
 def announce_failure(workspace: Workspace, job_id: str, error: ScopebotError) -> None:
@@ -80,6 +109,7 @@ class Attempt:
         self._shipper = Shipper(workspace.artifacts, payload.run_id, self._folder)
         self._lease = RunLease(workspace.redis, payload.run_id, payload.attempt, lost=_leave_at_once)
         self._engine: Engine[Any] | None = None
+        self._pausing = False
 
     def evaluate(self) -> str:
         """Run, store the result, announce it, then write the HTML report; return the state it ended in."""
@@ -138,16 +168,22 @@ class Attempt:
                 cut_torn_line(path)
 
     def _on_sigterm(self, _number: int, _frame: object) -> None:
-        """End now: with the partial score if that was asked for, else so that the next attempt goes on."""
+        """End now: with the partial score if it is cancelled or paused, else so that the next attempt goes on."""
         assert self._workspace.settings.redis_url is not None
         # the interrupted code may hold the shared connection
         redis = Redis.from_url(self._workspace.settings.redis_url)
         run_id, attempt = self._payload.run_id, self._payload.attempt
-        if cancel_asked(redis, run_id):
+        cancelled = cancel_asked(redis, run_id)
+        if cancelled or self._pausing:
+            what, state = ("cancelled", RunState.CANCELLED) if cancelled else ("paused", RunState.PAUSED)
             collected = None if self._engine is None else self._engine.collect_partial()
-            result = self._result(RunState.CANCELLED, collected=collected)
+            result = self._result(state, collected=collected)
             self._keep(result, redis)
-            event = Event(run_id=run_id, attempt=attempt, what="cancelled", worker=self._workspace.name, result=result)
+            if not cancelled:  # another worker may have to go on
+                self._shipper.ship()
+            event = Event.model_validate({
+                "run_id": run_id, "attempt": attempt, "what": what, "worker": self._workspace.name, "result": result,
+            })  # fmt: skip
             announce(redis, event)
         else:
             done = 0 if self._engine is None else self._engine.done
@@ -157,6 +193,11 @@ class Attempt:
         self._lease.release(redis)
         self._shipper.ship()
         os._exit(0)
+
+    def _pause(self) -> None:
+        """End this attempt until a person says whether the run goes on; called from one of EvalScope's threads."""
+        self._pausing = True
+        os.kill(os.getpid(), signal.SIGTERM)
 
     def _add_report(self, engine: Engine[Any], place: Workplace) -> None:
         """Write the HTML report, which may follow the scores, and what it loads."""
@@ -176,6 +217,7 @@ class Attempt:
             folder=self._folder,
             config=self._workspace.settings.config,
             tell=self._tell,
+            pause=self._pause,
         )
 
     def _tell(self, progress: Progress) -> None:
@@ -236,6 +278,49 @@ class Attempt:
             "worker": self._workspace.name, "result": result, "failure": failure,
         })  # fmt: skip
         announce(self._workspace.redis, event)
+
+
+class Check:
+    """The check of one waiting run on this host, before its first attempt."""
+
+    def __init__(self, workspace: Workspace, payload: JobPayload) -> None:
+        self._workspace = workspace
+        self._payload = payload
+
+    def check(self) -> str:
+        """Return what came of it: checked, refused, or undecided where it may still go well at its turn."""
+        from jobs.evalscope.engine import Workplace
+
+        run_id, spec = self._payload.run_id, self._payload.spec
+        self._tell("checking")
+        self._workspace.guard_sockets(spec.model.network)
+        place = Workplace(
+            run_id=run_id, attempt=0, folder=self._workspace.settings.folder / "work" / f"r{run_id}",
+            config=self._workspace.settings.config, tell=lambda _progress: None,
+        )  # fmt: skip
+        try:
+            make_engine(spec, self._workspace.catalog).check(spec, place)
+        except ScopebotError as error:
+            log.info("check failed", run=f"r{run_id}", code=error.code)
+            if not self._is_final(error):
+                return "undecided"
+            failure = Failure(code=error.code, params=error.params)
+            event = Event(run_id=run_id, attempt=0, what="refused", worker=self._workspace.name, failure=failure)
+            announce(self._workspace.redis, event)
+            return "refused"
+        self._tell("checked")
+        return "checked"
+
+    def _is_final(self, error: ScopebotError) -> bool:
+        """Tell whether the run would fail with this at its turn too, wherever it is sent."""
+        if isinstance(error, MAY_PASS):
+            return False
+        hosts = {facts["host"] for facts in living_workers(self._workspace.redis)}
+        return isinstance(error, SAID_BY_ENDPOINT) or hosts <= {socket.gethostname()}
+
+    def _tell(self, phase: Literal["checking", "checked"]) -> None:
+        progress = Progress(attempt=0, phase=phase, total=self._payload.spec.total, updated_at=datetime.now(UTC))
+        write_progress(self._workspace.redis, self._payload.run_id, progress)
 
 
 def make_engine(spec: EvalSpec | PerfSpec, catalog: Catalog) -> Engine[Any]:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import importlib
 import os
 import signal
-import sys
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -15,8 +13,8 @@ from typing import TYPE_CHECKING
 import structlog
 from redis import Redis
 from redis.exceptions import RedisError
-from rq import Queue, Worker
-from rq.job import Job, JobStatus
+from rq import Queue
+from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from jobs.artifacts import Artifacts
@@ -24,7 +22,9 @@ from jobs.catalog import CATALOG_KEY, Catalog
 from jobs.config import Settings
 from jobs.errors import ConfigInvalid, RunKilled
 from jobs.fleet import HEARTBEAT, beat, leave, wake_dispatcher
-from jobs.queue import check_job, open_queue
+from jobs.guarded import GuardedWorker
+from jobs.guarded import die_with_parent as leave_with_parent
+from jobs.queue import EVAL_TASK, open_queue
 from jobs.tasks import announce_loss
 from jobs.workspace import Workspace, current, enter, worker_name
 
@@ -57,8 +57,10 @@ GRACE = 1.5
 """Seconds a run has to say its partial score when it is cancelled."""
 
 
-class ScopebotWorker(Worker):
-    """Runs the tasks of `jobs.tasks` and nothing else."""
+class ScopebotWorker(GuardedWorker):
+    """Runs attempts, and says of each how it ended where that could not say so itself."""
+
+    tasks = frozenset({EVAL_TASK})
 
     def kill_horse(self, sig: signal.Signals = signal.SIGKILL) -> None:
         """End the run's process: let it say its partial score, then end it and all it started."""
@@ -86,17 +88,6 @@ class ScopebotWorker(Worker):
         super()._handle_stopped_job(job, queue, execution)
         announce_loss(current(), job.id, RunKilled(worker=current().name, signal=int(signal.SIGKILL)))
 
-    def execute_job(self, job: Job, queue: Queue) -> None:
-        """Run a job in a work-horse, if it is one of ours; anything else is marked as failed, and nothing is called."""
-        try:
-            check_job(job)
-        except Exception as error:  # whatever a stranger's job makes RQ or us raise
-            log.warning("job refused", job=job.id, reason=str(error))
-            job.set_status(JobStatus.FAILED)
-            self.connection.lrem(queue.intermediate_queue_key, 1, job.id)
-            return
-        super().execute_job(job, queue)
-
     def handle_work_horse_killed(self, job: Job, retpid: int, ret_val: int, rusage: struct_rusage) -> None:
         """Say that a run ended with its process, which could not say so itself."""
         super().handle_work_horse_killed(job, retpid, ret_val, rusage)  # type: ignore[no-untyped-call]
@@ -108,7 +99,7 @@ class ScopebotWorker(Worker):
 def run_worker(settings: Settings, *, die_with_parent: bool = False) -> None:
     """Serve the queue until told to stop; with `die_with_parent`, also when the process that started it dies."""
     if die_with_parent:
-        _die_with_parent()
+        leave_with_parent()
     if settings.redis_url is None:
         raise ConfigInvalid(file="REDIS_URL", reason="a worker needs it")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # threads that would not survive the fork
@@ -163,12 +154,3 @@ def _preload() -> Catalog:
         for module in PRELOAD_PERF:
             importlib.import_module(module)
     return read_catalog()
-
-
-def _die_with_parent() -> None:
-    """Ask the kernel for SIGTERM when the parent dies, and go at once if it is gone already."""
-    if sys.platform == "linux":
-        pr_set_pdeathsig = 1
-        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
-        if os.getppid() == 1:
-            sys.exit(0)

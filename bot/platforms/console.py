@@ -158,6 +158,7 @@ class ConsolePlatform(Platform):
     async def send(self, place: Place, message: Message, *, key: str, live: bool = False) -> str:  # noqa: ARG002
         """See `Platform.send`."""
         message_id = f"m{next(self._numbers)}"
+        self._open_buttons = _buttons(message) or self._open_buttons
         self._screen.post(message_id, place.thread, message, live=live)
         return message_id
 
@@ -200,7 +201,10 @@ class ConsolePlatform(Platform):
                 await self._settle(await receive(self._incoming(button=primary.id)), receive)
             else:
                 self.waits = True
-                self._open_buttons = buttons
+
+    async def press(self, button: str, receive: Receive) -> None:
+        """Press a button that was not shown in answer to what was said."""
+        await self._settle(await receive(self._incoming(button=button)), receive)
 
     def _incoming(self, *, text: str = "", button: str = "") -> Incoming:
         return Incoming(

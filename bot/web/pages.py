@@ -26,14 +26,15 @@ from handlers.perf_cards import (
     times_table,
 )
 from handlers.texts import Texts
+from handlers.verdicts import verdicts_table
 from jobs.lifecycle import ENDED, RunState
-from jobs.models import PerfSpec
+from jobs.models import VERDICTS, PerfSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from handlers.message import Table
-    from jobs.models import BenchmarkResult, EvalSpec, Failure, Group, MetricResult, Progress, Run
+    from jobs.models import BenchmarkResult, EvalSpec, Failure, Group, MetricResult, Progress, Run, Verdict
 
 HERE = Path(__file__).parent
 STATIC: dict[str, tuple[bytes, str]] = {
@@ -120,6 +121,8 @@ class RunView:
     run: Run
     group: Group
     progress: Progress | None
+    verdicts: Mapping[str, list[Verdict]]
+    """The first ones of each benchmark that had a first look."""
     log: str
     report_url: str
     describe: Callable[[Failure, Language], str]
@@ -133,7 +136,8 @@ class RunView:
     def version(self) -> str:
         """Changes when the page must be drawn anew, not only its live numbers."""
         live = "live" if self.progress is not None else "still"
-        return f"{self.run.state}-{self.run.attempt}-{int(self.run.report_ready)}-{live}"
+        looked = sum(len(verdicts) for verdicts in self.verdicts.values()) // VERDICTS
+        return f"{self.run.state}-{self.run.attempt}-{int(self.run.report_ready)}-{live}-{looked}"
 
     @property
     def awaits_report(self) -> bool:
@@ -161,6 +165,7 @@ def render_run(view: RunView, base: str) -> str:
         failure=None if failure is None else _failure_view(failure, view),
         benchmarks=[_benchmark_view(item, words) for item in result.benchmarks] if result else [],
         perf=_perf_view(view),
+        first=_first_view(view),
         reproduce=result.reproduce if result else None,
     )
 
@@ -241,6 +246,15 @@ def _perf_view(view: RunView) -> PerfView | None:
         tables=(throughput_table(spec, result.perf, texts), times_table(spec, result.perf, texts)),
         warnings=tuple(perf_warnings(spec, result, texts)),
     )
+
+
+def _first_view(view: RunView) -> list[tuple[str, Table]]:
+    """Return the first verdicts as tables; the page is signed, so those of private sets are among them."""
+    texts = Texts(view.group.language)
+    return [
+        (texts("verdicts.title", dataset=name), verdicts_table(verdicts, texts))
+        for name, verdicts in view.verdicts.items()
+    ]
 
 
 def _facts(view: RunView, words: Words) -> list[tuple[str, str]]:

@@ -24,6 +24,7 @@ from sqlalchemy import func, select
 from bot.web import pages
 from bot.web.links import LinkExpired, LinkInvalid
 from bot.web.words import Language, Problem, preferred
+from handlers.verdicts import first_verdicts
 from jobs.db import reading
 from jobs.errors import UnknownRun
 from jobs.events import parse_progress, progress_key
@@ -232,10 +233,12 @@ class _Server:
 
     async def _view(self, run: Run, *, with_log: bool) -> pages.RunView:
         group: Group = await asyncio.to_thread(self._site.store.group, run.group_id)
+        progress = await self._progress(run)
         return pages.RunView(
             run=run,
             group=group,
-            progress=None if run.state in ENDED else await self._progress(run),
+            progress=None if run.state in ENDED else progress,
+            verdicts=first_verdicts(run, progress),
             log=await asyncio.to_thread(self._log_tail, run.id) if with_log else "",
             report_url=self._site.links.report_url(run.id).removeprefix(self._site.links.base),
             describe=self._site.describe,

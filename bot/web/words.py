@@ -100,11 +100,11 @@ class Words:
 EN = Words(
     html_lang="en",
     states={
-        "waiting": "Waiting", "queued": "Queued", "running": "Running",
+        "waiting": "Waiting", "queued": "Queued", "running": "Running", "paused": "Paused",
         "succeeded": "Succeeded", "failed": "Failed", "cancelled": "Cancelled",
     },
     phases={
-        "starting": "starting", "checking": "checking the endpoint and the data",
+        "starting": "starting", "checking": "checking the endpoint and the data", "checked": "checked",
         "loading": "loading the data", "evaluating": "evaluating", "reporting": "writing the report",
         "ended": "ended",
     },
@@ -230,11 +230,11 @@ EN = Words(
 ZH = Words(
     html_lang="zh-CN",
     states={
-        "waiting": "等待中", "queued": "排队中", "running": "运行中",
+        "waiting": "等待中", "queued": "排队中", "running": "运行中", "paused": "已暂停",
         "succeeded": "已完成", "failed": "失败", "cancelled": "已取消",
     },
     phases={
-        "starting": "正在启动", "checking": "正在检查接口和数据", "loading": "正在加载数据",
+        "starting": "正在启动", "checking": "正在检查接口和数据", "checked": "已检查", "loading": "正在加载数据",
         "evaluating": "正在评测", "reporting": "正在生成报告", "ended": "已结束",
     },
     problems={

@@ -8,15 +8,16 @@ from pydantic import Field, JsonValue, ValidationError
 
 from handlers.context import Context
 from handlers.message import Message
-from handlers.plan import surprise, total
-from handlers.policy import generation_settings, invalid, resolve_datasets, resolve_model
+from handlers.plan import split_by_benchmark, surprise, total
+from handlers.policy import generation_settings, invalid, resolve_again, resolve_datasets, resolve_model
 from handlers.references import run_number, which_run
 from handlers.refusals import refusal
 from handlers.registry import Args, Intent, Words
 from handlers.reply import Reply
 from handlers.submit import Choice, ask, submit
+from jobs.config import ModelEntry
 from jobs.errors import InvalidValue
-from jobs.models import EvalSpec, PerfSpec
+from jobs.models import DatasetTarget, EvalSpec, ModelTarget, PerfSpec
 
 
 class RerunArgs(Args):
@@ -47,9 +48,9 @@ async def handle(args: RerunArgs, context: Context) -> Reply:
     run = await asyncio.to_thread(context.services.store.run, number)
     if isinstance(run.spec, PerfSpec):
         return await _load_again(run.spec, args, context)
-    spec = await _changed(run.spec, args, context)
-    found = surprise([spec]) if args.limit is not None else None
-    specs = [spec] if found is None else list(found.spread)
+    specs = await _changed(run.spec, args, context)
+    found = surprise(specs) if args.limit is not None else None
+    specs = specs if found is None else list(found.spread)
     samples, threshold = total(specs), context.services.config.defaults.confirm_above_samples
     if samples is not None and samples > threshold:
         question = context.texts("ask.above", total=samples, threshold=threshold)
@@ -62,47 +63,70 @@ async def _load_again(spec: PerfSpec, args: RerunArgs, context: Context) -> Repl
     others = sorted(args.model_fields_set - {"run", "model", "api_url", "api_key_name"})
     if others:
         return Reply(Message(text=context.texts("rerun.perf", names=", ".join(others))), refused=True)
-    model = spec.model
-    if args.model is not None or args.api_url is not None:
-        model = await resolve_model(
-            args.model or model.name,
-            api_url=args.api_url,
-            eval_type=None,
-            key=args.api_key_name,
-            incoming=context.incoming,
-            config=context.services.config,
-        )
-        if model.api_url is None:
-            raise InvalidValue(field="model", value=model.name, reason="perf_endpoint")
+    model = await _model(spec.model, args, context)
+    if model.api_url is None:
+        raise InvalidValue(field="model", value=model.name, reason="perf_endpoint")
     return await submit(context, [spec.model_copy(update={"model": model, "resumes": None})])
 
 
-async def _changed(spec: EvalSpec, args: RerunArgs, context: Context) -> EvalSpec:
-    config = context.services.config
-    changes: dict[str, object] = {"resumes": None}
-    for name in ("limit", "eval_batch_size", "repeats", "seed"):
+async def _changed(spec: EvalSpec, args: RerunArgs, context: Context) -> list[EvalSpec]:
+    """Return the old run with the changes; more than one where two data sets need the same EvalScope benchmark."""
+    model = await _model(spec.model, args, context)
+    entries = context.services.config.models
+    old, new = entries.get(spec.model.name), entries.get(model.name)
+    generation = _said_generation(spec, old) | (args.generation_config or {})
+    batch = spec.eval_batch_size
+    if batch == (old.eval_batch_size if old else None):
+        batch = new.eval_batch_size if new else None
+    changes: dict[str, object] = {
+        "model": model,
+        "generation_config": generation_settings(generation, new.generation_config if new else None),
+        "eval_batch_size": args.eval_batch_size or batch,
+        "resumes": None,
+    }
+    for name in ("limit", "repeats", "seed"):
         if getattr(args, name) is not None:
             changes[name] = getattr(args, name)
-    if args.model is not None or args.api_url is not None:
-        changes["model"] = await resolve_model(
-            args.model or spec.model.name,
-            api_url=args.api_url,
-            eval_type=args.eval_type,
-            key=args.api_key_name,
-            incoming=context.incoming,
-            config=config,
-        )
-    if args.datasets or args.dataset_args:
-        names = args.datasets or tuple(dataset.name for dataset in spec.datasets)
-        vocabulary = await context.services.vocabulary()
-        changes["datasets"] = tuple(resolve_datasets(names, args.dataset_args or {}, vocabulary, config))
-    if args.generation_config:
-        before = spec.generation_config.model_dump(exclude_none=True)
-        changes["generation_config"] = generation_settings(args.generation_config, before)
+    datasets = await _datasets(spec, args, context)
     try:
-        return EvalSpec.model_validate(spec.model_dump() | changes)
+        return [
+            EvalSpec.model_validate(spec.model_dump() | changes | {"datasets": batch})
+            for batch in split_by_benchmark(datasets)
+        ]
     except ValidationError as error:
         raise invalid(error) from error
+
+
+async def _model(before: ModelTarget, args: RerunArgs, context: Context) -> ModelTarget:
+    """Return the model that was said, else the old one, for who asks now."""
+    incoming, config = context.incoming, context.services.config
+    if not args.model_fields_set & {"model", "api_url", "api_key_name", "eval_type"}:
+        return await resolve_again(before, incoming=incoming, config=config)
+    api_url = args.api_url
+    if api_url is None and args.model is None and before.network != "registered":
+        api_url = before.api_url
+    return await resolve_model(
+        args.model or before.name, api_url=api_url, eval_type=args.eval_type, key=args.api_key_name,
+        incoming=incoming, config=config,
+    )  # fmt: skip
+
+
+async def _datasets(spec: EvalSpec, args: RerunArgs, context: Context) -> list[DatasetTarget]:
+    """Return the benchmarks that were said, else the old ones; what was said of one then still holds."""
+    if not args.datasets and not args.dataset_args:
+        return list(spec.datasets)
+    names = args.datasets or tuple(dataset.name for dataset in spec.datasets)
+    said = {dataset.name: {key: dataset.args[key] for key in dataset.said} for dataset in spec.datasets}
+    for name, settings in (args.dataset_args or {}).items():
+        said[name] = said.get(name, {}) | settings
+    return resolve_datasets(names, said, await context.services.vocabulary(), context.services.config)
+
+
+def _said_generation(spec: EvalSpec, entry: ModelEntry | None) -> dict[str, JsonValue]:
+    """Return the generation settings that are not the registered model's own."""
+    own = entry.generation_config if entry else {}
+    settings = spec.generation_config.model_dump(mode="json", exclude_none=True)
+    return {name: value for name, value in settings.items() if own.get(name) != value}
 
 
 INTENT = Intent(

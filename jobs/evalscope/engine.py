@@ -23,6 +23,8 @@ class Workplace:
     config: Config
     tell: Callable[[Progress], None]
     """Takes the newest progress; called from one thread, at most a few times a second."""
+    pause: Callable[[], None] | None = None
+    """Ends the attempt until a person says whether the run goes on."""
 
 
 class Collected(NamedTuple):

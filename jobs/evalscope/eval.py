@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +13,20 @@ from jobs.errors import NothingScored, ScopebotError
 from jobs.evalscope import fixes, preflight
 from jobs.evalscope.engine import Collected, Workplace
 from jobs.evalscope.failures import classify
+from jobs.evalscope.first_look import FirstLook
 from jobs.evalscope.intervals import interval, of_questions
 from jobs.evalscope.observer import Observer, Tally
 from jobs.evalscope.reproduce import reproduce_line
-from jobs.evalscope.samples import SampleLog
+from jobs.evalscope.samples import SAMPLES, SampleLog, Usage, read_usage
 from jobs.models import (
     BenchmarkResult,
+    DatasetTarget,
     EvalSpec,
     MetricResult,
     ModelTarget,
     Reproduce,
     RunningScore,
     SubsetScore,
-    Tokens,
 )
 
 TRANSPORT = {"timeout": 120, "retries": 3, "retry_interval": 3}
@@ -45,10 +46,23 @@ class EvalEngine:
         self._write_report = fixes.postpone_html_report()
 
     def check(self, spec: EvalSpec, place: Workplace) -> None:
-        """See `Engine.check`."""
+        """See `Engine.check`. Loads the data, which may take a while where it has to come from a hub."""
+        try:
+            self._check_at_once(spec, place)
+            self._check_loads(spec, place, spec.datasets)
+        except Exception as error:
+            raise _told(error, spec, place) from error
+
+    def _check_at_once(self, spec: EvalSpec, place: Workplace) -> None:
+        """Check what is known in seconds."""
         for dataset in spec.datasets:
             preflight.check_dataset(dataset, self._catalog, place.config, place.folder.parent)
         preflight.check_endpoint(spec.model, preflight.read_key(spec.model, place.config))
+
+    def _check_loads(self, spec: EvalSpec, place: Workplace, datasets: Sequence[DatasetTarget]) -> None:
+        """Load one sample of each subset."""
+        for dataset in datasets:
+            preflight.check_loads(task_config(spec, place.config), dataset.benchmark)
 
     def run(self, spec: EvalSpec, place: Workplace) -> None:
         """See `Engine.run`."""
@@ -57,8 +71,11 @@ class EvalEngine:
         from jobs.evalscope.evaluator import MetricDataMissing, install, observed_evaluator
 
         self._names = {dataset.benchmark: dataset.name for dataset in spec.datasets}
-        samples = SampleLog(place.folder / "samples.db")
-        observer = Observer(attempt=place.attempt, tell=place.tell, samples=samples)
+        samples = SampleLog(place.folder / SAMPLES)
+        observer = Observer(
+            attempt=place.attempt, tell=place.tell, samples=samples, first_look=FirstLook(spec.first_look),
+            unreadable=place.pause if spec.pause_if_unreadable else None,
+        )  # fmt: skip
         self._observer = observer
         for dataset in spec.datasets:
             planned = spec.samples(dataset)
@@ -68,8 +85,10 @@ class EvalEngine:
         observer.start()
         try:
             observer.enter("checking")
-            self.check(spec, place)
+            self._check_at_once(spec, place)
             observer.enter("loading")
+            # the first one is loaded before anything is asked of the model; the others would fail after it
+            self._check_loads(spec, place, spec.datasets[1:])
             key = preflight.read_key(spec.model, place.config)
             if key is not None:
                 fixes.hide_in_logs(key)
@@ -98,7 +117,8 @@ class EvalEngine:
             if not report:  # EvalScope's word for a benchmark without a single sample
                 continue
             tally = self._observer.tallies.get(self._names[benchmark])
-            result = _benchmark_result(self._names[benchmark], benchmark, report, tally)
+            usage = read_usage(place.folder / SAMPLES, self._names[benchmark])
+            result = _benchmark_result(self._names[benchmark], benchmark, report, tally, usage)
             results.append(result.model_copy(update={"fingerprint": fingerprints.get(benchmark, "")}))
         return Collected(benchmarks=tuple(results))
 
@@ -184,10 +204,9 @@ def _private(model: ModelTarget, place: Workplace) -> dict[str, Any]:
     }
 
 
-def _benchmark_result(name: str, benchmark: str, report: Any, tally: Tally | None) -> BenchmarkResult:
+def _benchmark_result(name: str, benchmark: str, report: Any, tally: Tally | None, usage: Usage) -> BenchmarkResult:
     summary = report.execution_summary
     values = [value for subset in tally.scores.values() for value in of_questions(subset)] if tally else []
-    latencies = tally.latencies if tally else []
     return BenchmarkResult(
         name=name,
         benchmark=benchmark,
@@ -195,8 +214,8 @@ def _benchmark_result(name: str, benchmark: str, report: Any, tally: Tally | Non
         requested=summary.requested,
         succeeded=summary.succeeded,
         errored=summary.errored,
-        tokens=tally.tokens if tally else Tokens(),
-        latency_mean=sum(latencies) / len(latencies) if latencies else None,
+        tokens=usage.tokens,
+        latency_mean=usage.latency_mean,
     )
 
 

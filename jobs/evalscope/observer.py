@@ -14,8 +14,9 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal, Protocol
 
+from jobs.evalscope.first_look import FirstLook
 from jobs.evalscope.samples import Sample, SampleLog
-from jobs.models import Progress, RunningScore, Tokens
+from jobs.models import Progress, RunningScore
 
 TELL_EVERY = 0.3
 """Seconds between two reports of progress."""
@@ -24,7 +25,7 @@ RATE_WINDOW = 50
 ERRORS_IN_A_ROW = 20
 """So many failures with no success between them mean that the endpoint is gone: the run stops."""
 
-Phase = Literal["starting", "checking", "loading", "evaluating", "reporting", "ended"]
+Phase = Literal["starting", "checking", "checked", "loading", "evaluating", "reporting", "ended"]
 
 
 class Aggregate(Protocol):
@@ -42,17 +43,25 @@ class Tally:
         self.aggregate = aggregate
         self.scores: dict[str, list[Any]] = {}
         self.running: RunningScore | None = None
-        self.tokens = Tokens()
-        self.latencies: list[float] = []
 
 
 class Observer:
     """Counts, scores and reports. Its methods are called from EvalScope's threads; one thread of its own tells."""
 
-    def __init__(self, *, attempt: int, tell: Callable[[Progress], None], samples: SampleLog) -> None:
+    def __init__(
+        self,
+        *,
+        attempt: int,
+        tell: Callable[[Progress], None],
+        samples: SampleLog,
+        first_look: FirstLook | None = None,
+        unreadable: Callable[[], None] | None = None,
+    ) -> None:
         self._attempt = attempt
         self._tell = tell
         self._samples = samples
+        self._first_look = first_look or FirstLook(())
+        self._unreadable = unreadable
         self._lock = threading.RLock()  # a signal's handler may ask while its own thread holds it
         self._stop = threading.Event()
         self._phase: Phase = "starting"
@@ -101,14 +110,12 @@ class Observer:
             self._errors_in_a_row = 0
             self._finished_at.append(time.monotonic())
             tally = self.tallies[sample.dataset]
-            tally.tokens = Tokens(
-                prompt=tally.tokens.prompt + (sample.prompt_tokens or 0),
-                completion=tally.tokens.completion + (sample.completion_tokens or 0),
-            )
-            if sample.latency is not None:
-                tally.latencies.append(sample.latency)
             if score is not None:
                 tally.scores.setdefault(sample.subset, []).append(score)
+            unreadable = self._first_look.take(sample)
+        if unreadable and self._unreadable is not None:
+            self._tell(self.progress())  # with the last of the verdicts that the person decides by
+            self._unreadable()
 
     def failed(self, error: BaseException) -> None:
         """Take one failed sample."""
@@ -149,6 +156,7 @@ class Observer:
                 rate=rate,
                 eta=left / rate if rate and left is not None else None,
                 scores=tuple(tally.running for tally in self.tallies.values() if tally.running is not None),
+                verdicts=self._first_look.verdicts,
                 updated_at=datetime.now(UTC),
             )
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from jobs.catalog import Catalog
@@ -19,6 +21,7 @@ from jobs.errors import (
     KeyMissing,
     KeyNotForHost,
     NltkMissing,
+    NothingScored,
     SandboxNeeded,
     UnknownBenchmark,
 )
@@ -27,8 +30,16 @@ from jobs.evalscope.failures import by_status
 from jobs.models import DatasetTarget, ModelTarget
 from jobs.sample import SAMPLE_DATASETS
 
+if TYPE_CHECKING:
+    import httpx
+
 ANSWER_WITHIN = 15.0
 """Seconds an endpoint has for one token; a local server that loads its model on first use needs some."""
+
+BUSY_WAIT = 2.0
+"""Seconds between two tries of a busy endpoint that does not say when to come back."""
+MOST_BYTES = 1 << 20
+"""More than an answer of one token ever has."""
 
 _NEEDS_PUNKT = frozenset({"ifeval", "multi_if", "ifbench"})
 
@@ -65,25 +76,60 @@ def check_endpoint(model: ModelTarget, key: str | None) -> None:
     if model.api_url is None or model.eval_type != "openai_api":
         return
     base = model.api_url.rstrip("/").removesuffix("/chat/completions")
-    body = {"model": model.model, "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 1}
     headers = {"Authorization": f"Bearer {key or 'EMPTY'}"}
-    timeout = httpx.Timeout(ANSWER_WITHIN, connect=5.0)
-    with httpx.Client(timeout=timeout, headers=headers, follow_redirects=False) as client:
+    with httpx.Client(timeout=httpx.Timeout(ANSWER_WITHIN, connect=5.0), headers=headers) as client:
+        deadline = time.monotonic() + ANSWER_WITHIN
         try:
-            answer = client.post(f"{base}/chat/completions", json=body)
-            if answer.status_code == 400:  # newer models take max_completion_tokens alone
-                body["max_completion_tokens"] = body.pop("max_tokens")
-                answer = client.post(f"{base}/chat/completions", json=body)
-            offered = _offered(client, base) if answer.status_code == 404 else ""
-        except httpx.TimeoutException as error:
+            answer = _one_token(client, base, model.model, deadline)
+            offered = _offered(client, base, deadline) if answer.status == 404 else ""
+        except (httpx.TimeoutException, TimeoutError) as error:
             raise EndpointSilent(url=model.api_url, seconds=int(ANSWER_WITHIN)) from error
         except httpx.TransportError as error:
             raise EndpointRefused(url=model.api_url) from error
-    if answer.status_code >= 300:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:  # an answer that cannot be unpacked, an odd redirect
+            raise EndpointNotJson(url=model.api_url) from error
+    if answer.status >= 300:
         detail = _message(answer.text)
-        raise by_status(answer.status_code, model.api_url, detail, model=model.model, offered=offered)
+        raise by_status(answer.status, model.api_url, detail, model=model.model, offered=offered)
     if not _is_completion(answer.text):
         raise EndpointNotJson(url=model.api_url)
+
+
+class _Answer(NamedTuple):
+    status: int
+    text: str
+    wait: float
+    """Seconds that the endpoint asks to be left alone for."""
+
+
+def _one_token(client: httpx.Client, base: str, model: str, deadline: float) -> _Answer:
+    """Ask for one token; again with the newer name of the limit, and while the endpoint is busy and there is time."""
+    limit = "max_tokens"
+    while True:
+        body = {"model": model, "messages": [{"role": "user", "content": "Hi"}], limit: 1}
+        answer = _ask(client, "POST", f"{base}/chat/completions", deadline, json=body)
+        if answer.status == 400 and limit == "max_tokens":  # newer models take max_completion_tokens alone
+            limit = "max_completion_tokens"
+        elif answer.status == 429 and time.monotonic() + answer.wait < deadline:
+            time.sleep(answer.wait)
+        else:
+            return answer
+
+
+def _ask(client: httpx.Client, method: str, url: str, deadline: float, **request: Any) -> _Answer:
+    """Send a request and read its answer by the deadline, also one that drips; raises TimeoutError after it."""
+    content = bytearray()
+    with client.stream(method, url, **request) as answer:
+        for chunk in answer.iter_bytes():
+            content += chunk
+            if time.monotonic() > deadline:
+                raise TimeoutError
+            if len(content) > MOST_BYTES:
+                break
+        after = answer.headers.get("retry-after", "")
+    return _Answer(
+        answer.status_code, content.decode(errors="replace"), float(after) if after.isdecimal() else BUSY_WAIT
+    )
 
 
 def check_dataset(dataset: DatasetTarget, catalog: Catalog, config: Config, shared: Path) -> None:
@@ -104,6 +150,16 @@ def check_dataset(dataset: DatasetTarget, catalog: Catalog, config: Config, shar
         raise ExtraMissing(install="pip install 'evalscope[ifeval]'")
 
 
+def check_loads(task: Mapping[str, Any], benchmark: str) -> None:
+    """Load one sample of each of a benchmark's subsets as EvalScope will; raises what that raises."""
+    from evalscope.api.registry import get_benchmark
+    from evalscope.config import TaskConfig
+
+    loaded = get_benchmark(benchmark, TaskConfig(**{**task, "datasets": [benchmark], "limit": 1})).load_dataset()
+    if not any(len(samples) for samples in loaded.values()):
+        raise NothingScored
+
+
 def local_folder(dataset: DatasetTarget, config: Config) -> Path:
     """Return where a local data set lies on this worker: paths never come through the queue."""
     if dataset.name in SAMPLE_DATASETS:
@@ -114,14 +170,14 @@ def local_folder(dataset: DatasetTarget, config: Config) -> Path:
     return entry.local_path.expanduser()
 
 
-def _offered(client: Any, base: str) -> str:
+def _offered(client: httpx.Client, base: str, deadline: float) -> str:
     """Return what the endpoint says it has, for a wrong model name."""
     import httpx
 
     try:
-        data = client.get(f"{base}/models").json()
+        data = json.loads(_ask(client, "GET", f"{base}/models", deadline).text)
         return ", ".join(str(entry["id"]) for entry in data["data"][:10])
-    except (httpx.HTTPError, ValueError, KeyError, TypeError):
+    except (httpx.HTTPError, TimeoutError, ValueError, KeyError, TypeError):
         return ""
 
 

@@ -11,9 +11,14 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
+from jobs.models import Tokens
+
+SAMPLES = "samples.db"
+"""Its name in the run's folder."""
 _TABLE = """
 CREATE TABLE IF NOT EXISTS samples (
     dataset TEXT NOT NULL, subset TEXT NOT NULL, sample_id TEXT NOT NULL, group_id TEXT NOT NULL,
@@ -39,6 +44,22 @@ class Sample(NamedTuple):
     prompt_tokens: int | None
     completion_tokens: int | None
     latency: float | None
+
+
+class Usage(NamedTuple):
+    """What the finished samples of a benchmark took, over all attempts."""
+
+    tokens: Tokens
+    latency_mean: float | None
+    """Seconds of one request."""
+
+
+def read_usage(path: Path, dataset: str) -> Usage:
+    """Sum up a benchmark's rows of a `samples.db`."""
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+        query = "SELECT sum(prompt_tokens), sum(completion_tokens), avg(latency) FROM samples WHERE dataset = ?"
+        prompt, completion, latency = connection.execute(query, (dataset,)).fetchone()
+    return Usage(Tokens(prompt=prompt or 0, completion=completion or 0), latency)
 
 
 def content_hash(question: str, target: str) -> str:

@@ -1,6 +1,7 @@
 """Every way a run can end before its time: cancelled, its process, its worker or its bot killed."""
 
 import asyncio
+import contextlib
 import itertools
 import os
 import signal
@@ -120,7 +121,10 @@ def horses(bot: Bot) -> list[psutil.Process]:
     """Return the processes that evaluate now: children of the workers."""
     found = []
     for facts in workers(bot):
-        found += psutil.Process(int(facts["pid"])).children(recursive=True)
+        for child in psutil.Process(int(facts["pid"])).children(recursive=True):
+            with contextlib.suppress(psutil.Error):  # gone, or about to be
+                if "--checks" not in child.cmdline():
+                    found.append(child)
     return found
 
 

@@ -1,7 +1,6 @@
 """The bot's one process with its real parts: Valkey, database, worker, web server, reporter."""
 
 import asyncio
-import itertools
 import os
 import signal
 import subprocess
@@ -16,39 +15,12 @@ import pytest
 import pytest_asyncio
 
 from bot.app import Bot, open_bot
-from bot.platforms.base import Platform, Receive
 from bot.settings import BotSettings
 from handlers.incoming import Incoming, Place
-from handlers.message import Link, Message, Progress
+from handlers.message import Link, Progress
 from jobs.lifecycle import RunState
 from jobs.models import Run
-
-
-class Recorder(Platform):
-    """Each is a platform of its own: it hears and shows nothing of what the others' runs lead to."""
-
-    edit_every = 0.05
-    numbers = itertools.count()
-
-    def __init__(self) -> None:
-        self.name = f"recorder{next(self.numbers)}"
-        self.posts: dict[str, Message] = {}
-        self.edits: list[tuple[str, Message, bool]] = []
-
-    async def run(self, receive: Receive) -> None: ...
-
-    async def send(self, place: Place, message: Message, *, key: str, live: bool = False) -> str:
-        message_id = f"m{len(self.posts)}"
-        self.posts[message_id] = message
-        return message_id
-
-    async def find(self, place: Place, key: str) -> str | None:
-        return None
-
-    async def edit(self, place: Place, message_id: str, message: Message, *, final: bool = False) -> None:
-        self.edits.append((message_id, message, final))
-
-    async def close(self) -> None: ...
+from tests.support.listening import Recorder
 
 
 @pytest.fixture(scope="module")

@@ -146,3 +146,7 @@ def test_chat_compares_several_models_after_one_question_and_ends_with_1_where_o
     assert [row[0] for row in table["rows"]] == ["mock_llm", "gone"]
     edits = [line for line in lines if line["kind"] == "edit" and line["id"] == status["id"]]
     assert [part["label"] for part in edits[-1]["parts"] if part["type"] == "progress"] == ["2 of 2 runs ended"]
+
+
+def test_benchmarks_says_so_where_nothing_matches_and_names_what_is_near(tmp_path: Path) -> None:
+    assert "gsm8k" in scopebot("benchmarks", "gsm9k", data=tmp_path).stdout

@@ -309,7 +309,7 @@ async def test_a_cancelled_run_is_resumed_with_its_frozen_configuration(services
     await services.say("cancel r1")
     await services.say("resume r1")
     old, new = services.store.run(1), services.store.run(2)
-    assert new.spec == old.spec.model_copy(update={"resumes": 1})
+    assert new.spec == old.spec.model_copy(update={"resumes": 1, "pause_if_unreadable": False})
 
 
 async def test_a_complete_run_is_not_resumed(services: FakeServices) -> None:
@@ -326,6 +326,55 @@ async def test_a_rerun_is_the_old_run_with_what_was_changed(services: FakeServic
     assert spec.generation_config.temperature == 0.5
     await services.say("/rerun r1 temperature=5")
     assert len(services.store.runs()) == 2
+
+
+async def test_a_rerun_keeps_what_was_said_of_a_benchmark_beside_what_is_said_now(services: FakeServices) -> None:
+    await services.say("/eval prod gsm8k limit=20 few_shot_num=2")
+    await services.say('/rerun r1 dataset_args={"gsm8k":{"few_shot_random":true}}')
+    (dataset,) = services.store.run(2).spec.datasets  # type: ignore[union-attr]
+    assert dataset.args == {"few_shot_num": 2, "few_shot_random": True}
+    await services.say("/rerun r2 datasets=gsm8k,faq")
+    assert [d.name for d in services.store.run(3).spec.datasets] == ["gsm8k", "faq"]  # type: ignore[union-attr]
+    assert services.store.run(3).spec.datasets[0].args["few_shot_num"] == 2  # type: ignore[union-attr]
+
+
+async def test_a_rerun_on_another_model_takes_that_ones_own_settings_but_for_what_was_said(
+    services: FakeServices,
+) -> None:
+    services.config = Config.model_validate({
+        "models": {
+            "a": {"model": "a", "api_url": "http://10.0.0.5/v1", "eval_batch_size": 4,
+                  "generation_config": {"temperature": 0.1, "max_tokens": 10}},
+            "b": {"model": "b", "api_url": "http://10.0.0.6/v1", "eval_batch_size": 9,
+                  "generation_config": {"temperature": 0.9, "top_k": 3}},
+        }
+    })  # fmt: skip
+    await services.say("/eval a gsm8k limit=20 seed=3 max_tokens=99")
+    await services.say("/rerun r1 model=b")
+    spec = services.store.run(2).spec
+    assert isinstance(spec, EvalSpec)
+    assert spec.generation_config.model_dump(exclude_none=True) == {"temperature": 0.9, "top_k": 3, "max_tokens": 99}
+    assert (spec.eval_batch_size, spec.seed, spec.limit) == (9, 3, 20)
+
+
+@pytest.mark.parametrize("again", ["rerun r1", "resume r1"])
+async def test_an_address_of_another_persons_run_is_held_to_the_rule_of_who_runs_it_again(
+    services: FakeServices, again: str
+) -> None:
+    await services.say("/eval mine gsm8k limit=20 api_url=http://127.0.0.1:9/v1")
+    await services.say("cancel r1")
+    (reply,) = await services.say(again, owns_machine=False)
+    assert reply.refused
+    assert "127.0.0.1" in reply.message.text
+    assert len(services.store.runs()) == 1
+
+
+async def test_two_data_sets_of_one_benchmark_are_rerun_in_two_runs(services: FakeServices) -> None:
+    faqs = {name: {"benchmark": "general_qa", "local_path": f"/data/{name}"} for name in ("faq", "faq2")}
+    services.config = Config.model_validate({"models": CONFIG.model_dump(mode="json")["models"], "datasets": faqs})
+    await services.say("/eval prod gsm8k limit=20")
+    await services.say("/rerun r1 datasets=faq,faq2")
+    assert [run.spec.covers for run in services.store.runs()] == [("faq2",), ("faq",), ("gsm8k",)]
 
 
 async def test_help_lists_every_intent_and_explains_one(services: FakeServices) -> None:
@@ -440,6 +489,19 @@ async def test_in_a_thread_about_several_runs_resume_goes_on_with_what_did_not_f
     assert reply.group == 2
     assert [run.spec.resumes for run in pair.store.group_runs(2)] == [2]
     assert (await pair.say("resume", thread_run=2))[0].message.text == "Nothing of r1, r2 is left to go on with."
+
+
+async def test_in_a_thread_about_several_runs_resume_lets_a_paused_one_go_on_beside_what_is_resumed(
+    pair: FakeServices,
+) -> None:
+    pair.store.move(1, RunState.QUEUED, attempt=1)
+    pair.store.move(1, RunState.RUNNING)
+    pair.store.move(1, RunState.PAUSED)
+    end(pair, 2)
+    (reply,) = await pair.say("resume", thread_run=2)
+    assert pair.store.run(1).state is RunState.WAITING
+    assert [run.spec.resumes for run in pair.store.group_runs(2)] == [2]
+    assert "r1 goes on." in reply.message.model_dump_json()
 
 
 async def test_a_resumed_runs_result_completes_the_comparison_it_was_asked_for_in(pair: FakeServices) -> None:

@@ -36,6 +36,7 @@ from jobs.models import (
     Spread,
     SubsetScore,
     Tokens,
+    Verdict,
 )
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -350,6 +351,23 @@ def crowd(models: int, benchmarks: int, *, failing: int = 0) -> list[Run]:
     return runs
 
 
+def going(one: Run) -> Progress:
+    """A run's progress with its first verdicts, each as long as one can be."""
+    verdicts = tuple(
+        Verdict(dataset=name, question="q" * 300, answer="a" * 300, extracted="e" * 100, score=1.0)
+        for name in one.spec.covers
+        for _ in range(3)
+    )
+    return Progress(attempt=1, phase="evaluating", done=3, total=100, verdicts=verdicts, updated_at=NOW)
+
+
+def test_of_several_runs_the_first_that_goes_on_shows_its_first_verdicts() -> None:
+    runs = [run(n, "a", state=RunState.RUNNING) for n in (1, 2)]
+    message = status_message(runs, {one.id: going(one) for one in runs}, EN, LINKS)
+    assert "The first answers of r1; the run pages have those of the others." in texts_of(message)
+    assert len([part for part in message.parts if isinstance(part, Table)]) == 3, "the runs, and two benchmarks"
+
+
 @pytest.mark.parametrize(("models", "benchmarks"), [(2, 2), (5, 5), (1, 40), (40, 1), (12, 12)])
 @pytest.mark.parametrize("failing", [0, 20])
 @pytest.mark.parametrize("texts", [EN, ZH], ids=["en", "zh"])
@@ -357,8 +375,11 @@ def test_a_group_of_any_size_fits_slack_and_feishu(models: int, benchmarks: int,
     runs = crowd(models, benchmarks, failing=failing)
     waiting = [one.model_copy(update={"state": RunState.WAITING, "result": None}) for one in runs]
     places = {one.id: Place(position=one.id, reason="workers_busy", starts_in=3600) for one in waiting}
+    running = [one.model_copy(update={"state": RunState.RUNNING, "result": None}) for one in runs]
+    progress = {one.id: going(one) for one in running}
     for message in (
         joint_result(runs, texts, LINKS),
+        status_message(running, progress, texts, LINKS),
         status_message(waiting, {}, texts, LINKS, places),
         status_message(runs, {}, texts, LINKS),
     ):

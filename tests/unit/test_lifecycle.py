@@ -15,6 +15,7 @@ LEGAL = {
     ("waiting", "queued"), ("waiting", "failed"), ("waiting", "cancelled"),
     ("queued", "running"), ("queued", "waiting"), ("queued", "failed"), ("queued", "cancelled"),
     ("running", "waiting"), ("running", "succeeded"), ("running", "failed"), ("running", "cancelled"),
+    ("running", "paused"), ("paused", "waiting"), ("paused", "cancelled"),
 }  # fmt: skip
 EVERY_PAIR = list(itertools.product(RunState, RunState))
 
@@ -40,9 +41,12 @@ def test_every_state_can_be_reached_from_waiting() -> None:
     assert reached == set(RunState)
 
 
-def test_from_every_state_that_has_not_ended_each_failure_and_cancellation_can_be_reached() -> None:
+def test_every_run_that_has_not_ended_can_be_cancelled_and_every_one_that_a_person_need_not_answer_for_can_fail() -> (
+    None
+):
     for state in set(RunState) - ENDED:
-        assert {RunState.FAILED, RunState.CANCELLED} <= MOVES[state]
+        assert RunState.CANCELLED in MOVES[state]
+        assert (RunState.FAILED in MOVES[state]) == (state is not RunState.PAUSED)
 
 
 def test_a_run_succeeds_only_from_running() -> None:

@@ -360,7 +360,7 @@ def test_the_web_page_shows_the_same_tables() -> None:
             "text": "stress test", "created_at": NOW,
         })  # fmt: skip
         ended = run(RunState.SUCCEEDED, level(1), level(4, succeeded=39)).model_copy(update={"ended_at": NOW})
-        view = RunView(ended, group, None, "", "/r", lambda failure, _language: failure.code)
+        view = RunView(ended, group, None, {}, "", "/r", lambda failure, _language: failure.code)
         page = render_run(view, "")
         assert word in page
         for table in tables(result_message(ended, Texts(view.group.language), LINKS)):

@@ -21,8 +21,10 @@ from rq.serializers import JSONSerializer
 from jobs.events import EVENTS, PROGRESS_TTL, Event, announce, parse_progress, progress_key, write_progress
 from jobs.fleet import ALIVE_FOR, WORKERS, beat, leave, living_workers
 from jobs.lifecycle import RunState
+from jobs.light import CheckWorker
 from jobs.models import DatasetTarget, EvalSpec, Interval, ModelTarget, Progress, Run, RunningScore
-from jobs.queue import ALLOWED_TASKS, EVAL_TASK, JobPayload, JobRefused, enqueue, open_queue, sign, unsign
+from jobs.queue import EVAL_TASK, JobPayload, JobRefused, enqueue, open_queue, sign, unsign
+from jobs.worker import ScopebotWorker
 from jobs.workspace import Workspace
 
 KEY = "k" * 64
@@ -156,7 +158,8 @@ def test_a_job_lies_on_redis_as_json_and_not_as_a_pickle(redis_client: Redis) ->
 def test_the_only_task_is_evaluate_and_it_can_be_found() -> None:
     import jobs.tasks
 
-    assert {"jobs.tasks.evaluate"} == ALLOWED_TASKS
+    assert {"jobs.tasks.evaluate"} == ScopebotWorker.tasks
+    assert {"jobs.tasks.check"} == CheckWorker.tasks
     assert callable(jobs.tasks.evaluate)
 
 

@@ -1,0 +1,56 @@
+"""How a run's first verdicts are shown: what was asked, answered and read out of it, and how it was judged."""
+
+from __future__ import annotations
+
+from handlers.context import Links
+from handlers.message import Link, Part, Table, Text
+from handlers.texts import Texts
+from jobs.catalog import CLOSED_SAMPLES
+from jobs.models import EvalSpec, Progress, Run, Verdict
+
+
+def verdicts_part(run: Run, progress: Progress | None, texts: Texts, links: Links) -> list[Part]:
+    """Return the first verdicts of each benchmark; those of private and gated sets are on the signed page alone."""
+    parts: list[Part] = []
+    for dataset, verdicts in first_verdicts(run, progress).items():
+        if _is_closed(run, dataset):
+            right = sum(verdict.score == 1 for verdict in verdicts)
+            unread = sum(not verdict.extracted for verdict in verdicts)
+            counts = {"count": len(verdicts), "right": right, "unread": unread}
+            parts.append(Text(text=texts("verdicts.closed", dataset=dataset, **counts)))
+            parts.append(Link(label=texts("result.page"), url=links.run_url(run.id)))
+        else:
+            parts += [Text(text=texts("verdicts.title", dataset=dataset)), verdicts_table(verdicts, texts)]
+    return parts
+
+
+def first_verdicts(run: Run, progress: Progress | None) -> dict[str, list[Verdict]]:
+    """Return the verdicts of the run's newest attempt, by benchmark."""
+    found: dict[str, list[Verdict]] = {}
+    if progress is not None and progress.attempt == run.attempt:
+        for verdict in progress.verdicts:
+            found.setdefault(verdict.dataset, []).append(verdict)
+    return found
+
+
+def verdicts_table(verdicts: list[Verdict], texts: Texts) -> Table:
+    """Return verdicts as a table."""
+    columns = tuple(texts(f"verdicts.column.{name}") for name in ("question", "answer", "extracted", "verdict"))
+    rows = tuple(
+        (verdict.question, verdict.answer, verdict.extracted or texts("verdicts.nothing"), _mark(verdict.score))
+        for verdict in verdicts
+    )
+    return Table(columns=columns, rows=rows)
+
+
+def _is_closed(run: Run, dataset: str) -> bool:
+    spec = run.spec
+    assert isinstance(spec, EvalSpec)
+    target = next((target for target in spec.datasets if target.name == dataset), None)
+    return target is None or target.private or target.benchmark in CLOSED_SAMPLES
+
+
+def _mark(score: float | None) -> str:
+    if score is None:
+        return "–"
+    return {1.0: "✓", 0.0: "✗"}.get(score, f"{score:.3g}")
