@@ -136,7 +136,7 @@ def benchmarks(words: tuple[str, ...], *, as_json: bool) -> None:
 @click.option("--last", default=20, show_default=True, type=click.IntRange(1, 1000))
 def runs(last: int, *, as_json: bool) -> None:
     """List the newest runs."""
-    from handlers.cards import score_text
+    from handlers.figures import score_text
     from handlers.perf_cards import load_of
     from handlers.texts import Texts
     from jobs.config import Settings

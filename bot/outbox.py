@@ -35,7 +35,7 @@ class PostRow(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     key: Mapped[str] = mapped_column(String(320), unique=True)
-    """`<incoming id>/<n>` for replies, `result:r12`, `paused:r12-a1`: nothing is posted twice under one key."""
+    """`<incoming id>/<n>` for replies, `result:g12`, `paused:r12-a1`: nothing is posted twice under one key."""
     source: Mapped[str] = mapped_column(String(255), index=True)
     """The incoming message that it answers; empty where it answers none."""
     platform: Mapped[str] = mapped_column(String(64))
@@ -99,9 +99,9 @@ class Outbox:
             rows = [_row(f"{source}/0", place, Reply(Message(text="")), source=source, role="none")]
         return self._add(rows)
 
-    def record_result(self, run: str, place: Place, message: Message, *, group: int, final: bool) -> bool:
-        """Record a run's result, once; `final` where nothing will be added to it."""
-        return self._add([_row(f"result:{run}", place, Reply(message, group=group), role="result", final=final)])
+    def record_result(self, group: int, place: Place, message: Message, *, final: bool) -> bool:
+        """Record a group's result, once; `final` where nothing will be added to it."""
+        return self._add([_row(f"result:g{group}", place, Reply(message, group=group), role="result", final=final)])
 
     def record_question(self, attempt: str, place: Place, message: Message, *, group: int) -> bool:
         """Record what is asked about a paused attempt of a run, once."""
@@ -184,7 +184,7 @@ class Outbox:
         return self._posts(select(PostRow).where(PostRow.source == source))
 
     def of_groups(self, groups: Collection[int]) -> list[Post]:
-        """Return the status messages, questions and results of groups."""
+        """Return the status message, the questions and the result of each group."""
         roles = PostRow.role.in_(["status", "question", "result"])
         return self._posts(select(PostRow).where(PostRow.group_id.in_(groups), roles))
 

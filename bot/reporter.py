@@ -1,4 +1,4 @@
-"""Keeps status messages true: edits each group's when something changed, and posts its results when they are there.
+"""Keeps status messages true: edits each group's as it goes on, and posts its result when all its runs have ended.
 
 What there is to watch stands in the database, so a restarted bot goes on where the dead one stopped.
 """
@@ -18,8 +18,9 @@ from bot.outbox import Outbox, Post
 from bot.platforms.base import Platform
 from bot.services import BotServices
 from bot.wakeups import Wakeups, woken
-from bot.watch import Watch, question_key, result_key
-from handlers.cards import result_message, status_message
+from bot.watch import Watch, question_key
+from handlers.cards import status_message
+from handlers.joint import result_of
 from handlers.message import Message
 from handlers.paused import paused_message
 from handlers.texts import Texts
@@ -33,10 +34,10 @@ TICK = 0.25
 LOOK_EVERY = 1.0
 """Seconds after which the database is looked at again where this process was told of no change."""
 STATUS_WITHIN = 60.0
-"""Seconds after which a group's results are posted although it never got a status message."""
+"""Seconds after which a group's result is posted although it never got a status message."""
 EDIT_WITHIN = 30.0
 FINAL_EDIT_FIRST = 0.5
-"""Seconds that results wait for the final edit of the status message above them."""
+"""Seconds that a result waits for the final edit of the status message above them."""
 
 
 class Reporter:
@@ -52,7 +53,7 @@ class Reporter:
         self.wakeups.runs.wake()
 
     async def settled(self, group_ids: list[int]) -> None:
-        """Wait until the results of these groups are posted, or nothing goes on before a question is answered."""
+        """Wait until the result of each of these groups is posted, or nothing goes on before a question is answered."""
         with self.wakeups.said.listening() as said:
             for group_id in group_ids:
                 while not await asyncio.to_thread(self._told, group_id):
@@ -68,7 +69,7 @@ class Reporter:
             elif post.role == "question":
                 watch.questions[post.key] = post
             else:
-                watch.results[post.key] = post
+                watch.result = post
         return watches
 
     def _told(self, group_id: int) -> bool:
@@ -143,10 +144,10 @@ class PlatformReporter:
             await asyncio.wait([editing], timeout=FINAL_EDIT_FIRST)
             if watch.status is not None or watch.age > STATUS_WITHIN:
                 for run in watch.runs:
-                    if run.state in ENDED:
-                        await self._show_result(watch, run, texts)
-                    elif run.state is RunState.PAUSED:
+                    if run.state is RunState.PAUSED:
                         await self._ask(watch, run, texts)
+                if watch.ended:
+                    await self._show_result(watch, texts)
             await editing
         finally:
             editing.cancel()
@@ -166,18 +167,21 @@ class PlatformReporter:
         if final or message != self._shown.get(post.id, post.message):
             await self._edit(post, message, final=final)
 
-    async def _show_result(self, watch: Watch, run: Run, texts: Texts) -> None:
-        """Record a run's result, once; edit its message when the report has followed."""
-        post = watch.results.get(result_key(run))
-        final = run.report_ready or run.state is not RunState.SUCCEEDED
+    async def _show_result(self, watch: Watch, texts: Texts) -> None:
+        """Record a group's result, once; edit its message when the reports have followed."""
+        post = watch.result
         if post is None:
-            message = result_message(run, texts, self._services.links)
+            message = await self._result(watch, texts)
             await asyncio.to_thread(
-                self._outbox.record_result, run.name, watch.place, message, group=watch.group.id, final=final
+                self._outbox.record_result, watch.group.id, watch.place, message, final=watch.reported
             )
             self._wakeups.due.wake()
-        elif final and not post.final and post.message_id is not None:
-            await self._edit(post, result_message(run, texts, self._services.links), final=True)
+        elif watch.reported and not post.final and post.message_id is not None:
+            await self._edit(post, await self._result(watch, texts), final=True)
+
+    async def _result(self, watch: Watch, texts: Texts) -> Message:
+        message = await asyncio.to_thread(result_of, watch.runs, self._services.store, texts, self._services.links)
+        return message.model_copy(update={"mention": watch.mention})
 
     async def _ask(self, watch: Watch, run: Run, texts: Texts) -> None:
         """Ask, once, whether a paused run goes on."""

@@ -13,6 +13,10 @@ from jobs.models import Group, Run
 
 REPORT_WITHIN = 60.0
 """Seconds after its scores in which a run's HTML report is still waited for."""
+GIVE_UP_WITHIN = 2 * REPORT_WITHIN
+"""Seconds after the last end in which the reports are still tried to be added to the result."""
+MENTION_AFTER = 60.0
+"""Seconds after which people are told by a mention: by then they look elsewhere."""
 
 
 @dataclass
@@ -22,8 +26,7 @@ class Watch:
     group: Group
     runs: list[Run]
     status: Post | None = None
-    results: dict[str, Post] = field(default_factory=dict)
-    """By the post's key."""
+    result: Post | None = None
     questions: dict[str, Post] = field(default_factory=dict)
     """By the post's key."""
 
@@ -34,8 +37,8 @@ class Watch:
 
     @property
     def posts(self) -> list[Post]:
-        """The status message and the results."""
-        return [*self.results.values(), *([self.status] if self.status is not None else [])]
+        """The status message and the result, which are edited."""
+        return [post for post in (self.status, self.result) if post is not None]
 
     @property
     def ended(self) -> bool:
@@ -51,27 +54,36 @@ class Watch:
 
     @property
     def told(self) -> bool:
-        """All its results are posted, and its status message will not change any more."""
+        """Its result is posted, and its status message will not change any more."""
         said = self.status is None or self.status.final
-        posts = [self.results.get(result_key(run)) for run in self.runs]
-        return self.ended and said and all(post is not None and post.sent for post in posts)
+        return self.ended and said and self.result is not None and self.result.sent
+
+    @property
+    def reported(self) -> bool:
+        """Every report is there that was to follow its run's scores, or is not waited for any more."""
+        return all(
+            run.report_ready or run.state is not RunState.SUCCEEDED or _since_end(run) > REPORT_WITHIN
+            for run in self.runs
+        )
 
     @property
     def complete(self) -> bool:
-        """Nothing more will follow: every result is posted, every report linked."""
-        return self.told and all(
-            self.results[result_key(run)].final or _since_end(run) > REPORT_WITHIN for run in self.runs
-        )
+        """Nothing more will follow: the result is posted, every report linked."""
+        if not self.told or self.result is None:
+            return False
+        return self.result.final or min(map(_since_end, self.runs)) > GIVE_UP_WITHIN
+
+    @property
+    def mention(self) -> str:
+        """Who is to be mentioned at the end; nobody where it came soon."""
+        ends = [run.ended_at for run in self.runs if run.ended_at is not None]
+        took = (max(ends) - self.group.created_at).total_seconds() if ends else 0.0
+        return self.group.user if took > MENTION_AFTER else ""
 
     @property
     def age(self) -> float:
         """Seconds since it was asked for."""
         return (datetime.now(UTC) - self.group.created_at).total_seconds()
-
-
-def result_key(run: Run) -> str:
-    """Return the key under which a run's result is posted."""
-    return f"result:{run.name}"
 
 
 def question_key(run: Run) -> str:

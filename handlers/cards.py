@@ -1,10 +1,12 @@
-"""What is said of a group of runs: its status while it goes on, its result at the end. Pure functions."""
+"""What is said of runs: the status of a request's while they go on, the result of one at the end. Pure functions."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 from handlers.context import Links
+from handlers.figures import cut, duration_text, interval_text, run_names, score_text, score_with_interval
+from handlers.group_status import few_verdicts, group_parts, page_parts
 from handlers.message import Fields, Link, Log, Message, Part, Table, Text
 from handlers.message import Progress as ProgressPart
 from handlers.perf_cards import (
@@ -24,6 +26,8 @@ from jobs.models import BenchmarkResult, EvalSpec, Interval, MetricResult, PerfS
 
 FEW_METRICS = 3
 FEW_SUBSETS = 12
+MOST_FIELD = 1_000
+"""Characters of one fact."""
 
 
 def status_message(
@@ -34,12 +38,13 @@ def status_message(
     places: Mapping[int, Place] | None = None,
 ) -> Message:
     """Return the one message that is edited as a group's runs go on."""
-    parts: list[Part] = [_plan(runs, texts)]
-    for run in runs:
-        parts.append(progress_part(run, progress.get(run.id), texts, (places or {}).get(run.id)))
-        parts.append(Link(label=f"{texts('result.page')} {run.name}", url=links.run_url(run.id)))
-        if run.state is RunState.RUNNING:
-            parts += verdicts_part(run, progress.get(run.id), texts, links)
+    bars = [progress_part(run, progress.get(run.id), texts, (places or {}).get(run.id)) for run in runs]
+    goes_on = bars if len(runs) == 1 else group_parts(runs, bars, texts)
+    parts = [_plan(runs, texts), *goes_on, *page_parts(runs, texts, links)]
+    running = next((run for run in runs if run.state is RunState.RUNNING), None)
+    if running is not None:
+        verdicts = verdicts_part(running, progress.get(running.id), texts, links)
+        parts += verdicts if len(runs) == 1 else few_verdicts(running, verdicts, texts)
     return Message(text=headline(runs, texts), parts=tuple(parts))
 
 
@@ -52,8 +57,7 @@ def headline(runs: Sequence[Run], texts: Texts) -> str:
         run = runs[0]
         names = ", ".join(run.spec.covers)
         return texts("eval.accepted", run=run.name, model=run.spec.model.name, datasets=names, samples=samples)
-    names = ", ".join(run.name for run in runs)
-    return texts("eval.accepted.many", count=len(runs), runs=names, samples=samples)
+    return texts("eval.accepted.many", count=len(runs), runs=run_names(runs), samples=samples)
 
 
 def _eval_specs(runs: Sequence[Run]) -> list[EvalSpec]:
@@ -69,11 +73,6 @@ def samples_text(specs: Sequence[EvalSpec], texts: Texts) -> str:
     if limit is None:
         return texts("eval.samples.unknown")
     return texts("eval.samples.limit_fraction" if isinstance(limit, float) else "eval.samples.limit", limit=limit)
-
-
-def result_messages(runs: Sequence[Run], texts: Texts, links: Links) -> list[Message]:
-    """Return the final messages of a group: one per run."""
-    return [result_message(run, texts, links) for run in runs if run.state in ENDED]
 
 
 def result_message(run: Run, texts: Texts, links: Links) -> Message:
@@ -93,13 +92,17 @@ def result_message(run: Run, texts: Texts, links: Links) -> Message:
         if b.errored
     ]
     parts += _more(run, result, texts, links)
-    said = "; ".join(_headline(run, benchmark, texts) for benchmark in result.benchmarks)
+    said = "; ".join(benchmark_headline(run, benchmark, texts) for benchmark in result.benchmarks)
     return Message(text=texts("result.done", run=run.name, model=result.model, headline=said), parts=tuple(parts))
 
 
 def _failed(run: Run, texts: Texts) -> str:
-    reason = texts("bug.run") if run.failure is None else texts.error(run.failure)
-    return texts("result.failed", run=run.name, reason=reason)
+    return texts("result.failed", run=run.name, reason=reason_text(run, texts))
+
+
+def reason_text(run: Run, texts: Texts) -> str:
+    """Return why a run failed, and what to do."""
+    return texts("bug.run") if run.failure is None else texts.error(run.failure)
 
 
 def _more(run: Run, result: RunResult, texts: Texts, links: Links) -> list[Part]:
@@ -141,7 +144,7 @@ def _cancelled_message(run: Run, texts: Texts, page: Link) -> Message:
         return Message(text=text, parts=(*tables, *_warned(run.spec, run.result, texts), page))
     if run.result is None or not run.result.benchmarks:
         return Message(text=texts("result.cancelled", run=run.name), parts=(page,))
-    said = "; ".join(_headline(run, benchmark, texts) for benchmark in run.result.benchmarks)
+    said = "; ".join(benchmark_headline(run, benchmark, texts) for benchmark in run.result.benchmarks)
     table = score_table(run, run.result, texts)
     return Message(text=texts("result.cancelled_partial", run=run.name, headline=said), parts=(table, page))
 
@@ -180,35 +183,6 @@ def _left_out(result: RunResult, texts: Texts) -> list[Part]:
     return [Text(text=" ".join(notes))] if notes else []
 
 
-def score_text(score: float, scale: float, unit: str) -> str:
-    """Return a score as people read it: 62.5 %, 0.412."""
-    shown = score * scale
-    if unit == "%":
-        return f"{shown:.1f} %"
-    number = f"{shown:,.0f}" if abs(shown) >= 1000 else f"{shown:.4g}"
-    return f"{number} {unit}".rstrip()
-
-
-def interval_text(interval: Interval | None, scale: float, unit: str) -> str:
-    """Return an interval as people read it, empty where there is none."""
-    if interval is None:
-        return ""
-    low, high = interval.low * scale, interval.high * scale
-    return f"{low:.1f} – {high:.1f} %" if unit == "%" else f"{low:.4g} – {high:.4g}"
-
-
-def duration_text(seconds: float) -> str:
-    """Return a duration as people read it: 8 s, 3 min 20 s, 2 h 5 min."""
-    whole = round(seconds)
-    hours, rest = divmod(whole, 3600)
-    minutes, left = divmod(rest, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    if minutes:
-        return f"{minutes} min {left} s"
-    return f"{left} s" if whole >= 10 else f"{seconds:.1f} s"
-
-
 def reproduce_text(result: RunResult) -> str:
     """Return the command with the environment it needs and the versions it ran with."""
     assert result.reproduce is not None
@@ -222,35 +196,46 @@ def _plan(runs: Sequence[Run], texts: Texts) -> Fields:
     spec = runs[0].spec
     if isinstance(spec, PerfSpec):
         return perf_plan(runs, spec, texts)
-    models = list(dict.fromkeys(run.spec.model.name for run in runs))
-    datasets = list(dict.fromkeys(name for run in runs for name in run.spec.covers))
+    specs = _eval_specs(runs)
+    models = dict.fromkeys(spec.model.name for spec in specs)
+    datasets = dict.fromkeys(name for spec in specs for name in spec.covers)
     items = [
         (texts("eval.field.model"), ", ".join(models)),
         (texts("eval.field.datasets"), ", ".join(datasets)),
     ]
-    if spec.model.network != "registered" and spec.model.api_url:
-        items.insert(1, (texts("eval.field.endpoint"), spec.model.api_url))
-    items.append((texts("eval.field.samples"), samples_text(_eval_specs(runs), texts)))
-    settings = _settings(spec)
+    typed = dict.fromkeys(s.model.api_url for s in specs if s.model.network != "registered" and s.model.api_url)
+    if typed:
+        items.insert(1, (texts("eval.field.endpoint"), ", ".join(typed)))
+    items.append((texts("eval.field.samples"), samples_text(specs, texts)))
+    settings = _settings(specs)
     if settings:
         items.append((texts("eval.field.settings"), settings))
-    return Fields(items=tuple(items))
+    return Fields(items=tuple((name, cut(value, MOST_FIELD)) for name, value in items))
 
 
-def _settings(spec: EvalSpec) -> str:
-    said = {
+def _settings(specs: Sequence[EvalSpec]) -> str:
+    """Return the settings of all runs; one that differs from run to run with each of its values."""
+    found: dict[str, dict[str, None]] = {}
+    for spec in specs:
+        for name, value in _said(spec).items():
+            if value is not None:
+                found.setdefault(name, {})[",".join(map(str, value)) if isinstance(value, list) else str(value)] = None
+    return ", ".join(f"{name}={' / '.join(values)}" for name, values in found.items())
+
+
+def _said(spec: EvalSpec) -> dict[str, object]:
+    return {
         "limit": spec.limit,
         "repeats": spec.repeats if spec.repeats != 1 else None,
         "eval_batch_size": spec.eval_batch_size,
         **spec.generation_config.model_dump(exclude_none=True),
+        **{
+            f"{dataset.name}.{name}": value
+            for dataset in spec.datasets
+            for name, value in dataset.args.items()
+            if name in dataset.said
+        },
     }
-    said |= {
-        f"{dataset.name}.{name}": ",".join(map(str, value)) if isinstance(value, list) else value
-        for dataset in spec.datasets
-        for name, value in dataset.args.items()
-        if name in dataset.said
-    }
-    return ", ".join(f"{name}={value}" for name, value in said.items() if value is not None)
 
 
 def progress_part(run: Run, progress: Progress | None, texts: Texts, place: Place | None = None) -> ProgressPart:
@@ -273,9 +258,8 @@ def progress_part(run: Run, progress: Progress | None, texts: Texts, place: Plac
         notes.append(texts("progress.errors", errors=progress.errors))
     scores = []
     for score in progress.scores:
-        between = interval_text(score.interval, score.scale, score.unit)
-        shown = score_text(score.score, score.scale, score.unit)
-        scores.append(f"{score.benchmark} {shown}{f' [{between}]' if between else ''}")
+        shown = score_with_interval(score.score, score.interval, score.scale, score.unit)
+        scores.append(f"{score.benchmark} {shown}")
     return ProgressPart(
         label=f"{run.name} {state}", done=progress.done, total=progress.total, score="; ".join(scores),
         note=", ".join(notes),
@@ -296,14 +280,13 @@ def _done(run: Run) -> int:
     return 0 if run.result is None else sum(benchmark.succeeded for benchmark in run.result.benchmarks)
 
 
-def _headline(run: Run, benchmark: BenchmarkResult, texts: Texts) -> str:
+def benchmark_headline(run: Run, benchmark: BenchmarkResult, texts: Texts) -> str:
+    """Return a benchmark's conclusion in one line: gsm8k 62.5 % [30.0 – 86.0 %] (n = 8)."""
     metric = benchmark.headline
     if metric is None:
         return f"{benchmark.name}: {texts('result.no_headline')}"
-    between = interval_text(metric.interval, metric.scale, metric.unit)
-    shown = score_text(metric.score, metric.scale, metric.unit)
-    samples = samples_of(run, benchmark, metric, texts)
-    return f"{benchmark.name} {shown}{f' [{between}]' if between else ''} (n = {samples})"
+    shown = score_with_interval(metric.score, metric.interval, metric.scale, metric.unit)
+    return f"{benchmark.name} {shown} (n = {samples_of(run, benchmark, metric, texts)})"
 
 
 def samples_of(run: Run, benchmark: BenchmarkResult, metric: MetricResult, texts: Texts) -> str:

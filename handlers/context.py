@@ -65,7 +65,9 @@ class Context:
     language: Language
     services: Services
     thread_run: int | None = None
-    """The run this conversation is about."""
+    """The run this conversation is about, where it is about one."""
+    thread_runs: tuple[Run, ...] = ()
+    """The runs of the request this conversation is about, where that asked for several."""
 
     @property
     def texts(self) -> Texts:

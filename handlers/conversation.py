@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Awaitable
 
@@ -21,7 +22,9 @@ from handlers.submit import answer
 from handlers.texts import Texts
 from handlers.understand import understand
 from jobs.errors import ScopebotError
+from jobs.models import Run
 from jobs.outages import is_outage
+from jobs.store import Store
 
 log = structlog.get_logger(__name__)
 
@@ -41,13 +44,25 @@ async def converse(incoming: Incoming, services: Services, thread_run: int | Non
         replies.append(Reply(Message(text=texts("secret.seen", kinds=", ".join(dict.fromkeys(kinds))))))
         incoming = incoming.model_copy(update={"text": redact(incoming.text)})
     vocabulary = await services.vocabulary()
+    together = () if thread_run is None else await asyncio.to_thread(_asked_together, services.store, thread_run)
+    if together:
+        thread_run = None
     parsed = understand(incoming.text, vocabulary, thread_run=f"r{thread_run}" if thread_run is not None else None)
     for index, request in enumerate([parsed, *parsed.more]):
         # each request of a message is an effect of its own
         own = incoming if index == 0 else incoming.model_copy(update={"id": f"{incoming.id}#{index}"})
-        context = Context(incoming=own, parsed=request, language=language, services=services, thread_run=thread_run)
+        context = Context(
+            incoming=own, parsed=request, language=language, services=services, thread_run=thread_run,
+            thread_runs=together,
+        )  # fmt: skip
         replies.append(await _guarded(_handle(request, context), texts))
     return replies
+
+
+def _asked_together(store: Store, run_id: int) -> tuple[Run, ...]:
+    """Return the runs of the request that a run belongs to, none where it is the only one."""
+    runs = store.group_runs(store.run(run_id).group_id)
+    return tuple(runs) if len(runs) > 1 else ()
 
 
 async def _handle(parsed: Parsed, context: Context) -> Reply:

@@ -82,3 +82,5 @@ class Message(Frozen):
 
     text: str
     parts: tuple[Part, ...] = Field(default=())
+    mention: str = ""
+    """Whom it is to be brought to the notice of: a person, as `Incoming.user` has them; nobody where it is empty."""

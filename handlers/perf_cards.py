@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from handlers.figures import duration_text, run_names
 from handlers.message import Fields, Table
 from handlers.message import Progress as ProgressPart
 from handlers.texts import Texts
@@ -44,7 +45,7 @@ def perf_headline(runs: Sequence[Run], spec: PerfSpec, texts: Texts) -> str:
     facts = {"load": load_text(spec, texts), "requests": requests_text(spec, texts)}
     if len(runs) == 1:
         return texts("perf.accepted", run=runs[0].name, model=spec.model.name, **facts)
-    return texts("perf.accepted.many", count=len(runs), runs=", ".join(run.name for run in runs), **facts)
+    return texts("perf.accepted.many", count=len(runs), runs=run_names(runs), **facts)
 
 
 def perf_plan(runs: Sequence[Run], spec: PerfSpec, texts: Texts) -> Fields:
@@ -91,8 +92,6 @@ def perf_progress(run: Run, spec: PerfSpec, progress: Progress | None, texts: Te
     if progress.rate:
         notes.append(texts("perf.progress.rate", rate=progress.rate))
     if progress.eta is not None and progress.phase == "evaluating":
-        from handlers.cards import duration_text
-
         notes.append(texts("progress.eta", eta=duration_text(progress.eta)))
     if progress.errors:
         notes.append(texts("progress.errors", errors=progress.errors))

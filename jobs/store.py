@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal, cast
 
@@ -137,6 +137,37 @@ class Store:
         with reading(self.engine) as session:
             rows = session.scalars(select(RunRow).where(RunRow.group_id == group_id).order_by(RunRow.id))
             return [_run(row) for row in rows]
+
+    def followers(self, runs: Iterable[Run]) -> dict[int, Run]:
+        """Return the newest run that goes on from each of these, where there is one, by the id of the older."""
+        with reading(self.engine) as session:
+            newer = _following(session, {run.id for run in runs})
+        return {run.spec.resumes: run for run in newer if run.spec.resumes is not None}
+
+    def asked_with(self, runs: Sequence[Run]) -> list[Run]:
+        """Return what was asked for beside the runs that these go on from, each as it was last gone on with.
+
+        Nothing where these go on from no other run, or from one that was asked for alone.
+        """
+        with reading(self.engine) as session:
+            groups, older = {run.group_id for run in runs}, {run.spec.resumes for run in runs} - {None}
+            earlier: dict[int, Run] = {}
+            while older:
+                rows = session.scalars(select(RunRow).where(RunRow.id.in_(older)))
+                asked = {row.group_id for row in rows} - groups
+                groups |= asked
+                found = session.scalars(select(RunRow).where(RunRow.group_id.in_(asked)))
+                earlier |= {row.id: _run(row) for row in found}
+                older = {run.spec.resumes for run in earlier.values() if run.group_id in asked} - {None}
+            newer = set(earlier)
+            while newer:
+                following = {run.id: run for run in _following(session, newer)}
+                newer = following.keys() - earlier.keys()
+                earlier |= following
+        everything = earlier | {run.id: run for run in runs}
+        newest = {_line(run, everything): run for _, run in sorted(everything.items())}
+        own = {_line(run, everything) for run in runs}
+        return sorted((run for line, run in newest.items() if line not in own), key=lambda run: run.id)
 
     def unsettled(self, platform: str, thread: str | None = None) -> list[tuple[Group, list[Run]]]:
         """Return the groups of which not everything is said yet, oldest first, with their runs."""
@@ -337,6 +368,22 @@ def _row(session: Session, run_id: int, *, lock: bool = True) -> RunRow:
     if row is None:
         raise UnknownRun(run=f"r{run_id}")
     return row
+
+
+def _following(session: Session, ids: set[int]) -> list[Run]:
+    """Return the runs that go on from others, oldest first."""
+    if not ids:
+        return []
+    resumes = RunRow.spec["resumes"].as_integer()
+    query = select(RunRow).where(RunRow.id > min(ids), resumes.in_(ids)).order_by(RunRow.id)
+    return [_run(row) for row in session.scalars(query)]
+
+
+def _line(run: Run, known: Mapping[int, Run]) -> int:
+    """Return the first of the runs that one goes on from, one after the other."""
+    while run.spec.resumes is not None and run.spec.resumes in known:
+        run = known[run.spec.resumes]
+    return run.id
 
 
 def _group(row: GroupRow) -> Group:

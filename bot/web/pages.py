@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from bot.web.words import WORDS, Language, Problem, Words
-from handlers.cards import interval_text, score_text
+from handlers.figures import interval_text, score_text
 from handlers.perf_cards import (
     load_text,
     perf_warnings,

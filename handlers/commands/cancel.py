@@ -16,7 +16,7 @@ ALL = "all"
 
 
 class CancelArgs(Args):
-    """The `run` to end, or "all" of the person's own; without it, the newest one of the conversation or theirs."""
+    """The `run` to end, or "all" of the person's own; without it, the conversation's request or their newest run."""
 
     run: str | None = None
 
@@ -42,6 +42,8 @@ async def _meant(args: CancelArgs, context: Context) -> list[Run]:
     active = [state for state in RunState if state not in ENDED]
     if args.run is not None and args.run != ALL:
         return [await asyncio.to_thread(store.run, run_number(args.run))]
+    if args.run is None and context.thread_runs:
+        return [run for run in context.thread_runs if run.state not in ENDED] or list(context.thread_runs)
     runs = await asyncio.to_thread(store.runs, states=active, limit=1000)
     own = [run for run in runs if run.user == context.incoming.user]
     if args.run == ALL:

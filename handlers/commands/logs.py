@@ -7,7 +7,7 @@ import asyncio
 from handlers.context import Context
 from handlers.intents.secrets import redact
 from handlers.message import Link, Log, Message
-from handlers.references import run_number
+from handlers.references import run_number, which_run
 from handlers.registry import Args, Intent, Words
 from handlers.reply import Reply
 
@@ -24,6 +24,8 @@ class LogsArgs(Args):
 async def handle(args: LogsArgs, context: Context) -> Reply:
     """Answer from the artifact store."""
     services, texts = context.services, context.texts
+    if args.run is None and context.thread_runs:
+        return which_run(context, INTENT.name)
     number = run_number(args.run) if args.run is not None else context.thread_run
     if number is None:
         newest = await asyncio.to_thread(services.store.runs, limit=1)

@@ -10,7 +10,7 @@ from handlers.context import Context
 from handlers.message import Message
 from handlers.plan import split_by_benchmark, surprise, total
 from handlers.policy import generation_settings, invalid, resolve_again, resolve_datasets, resolve_model
-from handlers.references import run_number
+from handlers.references import run_number, which_run
 from handlers.refusals import refusal
 from handlers.registry import Args, Intent, Words
 from handlers.reply import Reply
@@ -44,7 +44,7 @@ async def handle(args: RerunArgs, context: Context) -> Reply:
         return refused
     number = run_number(args.run) if args.run is not None else context.thread_run
     if number is None:
-        return Reply(Message(text=context.texts("logs.no_run")), waits=True)
+        return which_run(context, INTENT.name)
     run = await asyncio.to_thread(context.services.store.run, number)
     if isinstance(run.spec, PerfSpec):
         return await _load_again(run.spec, args, context)

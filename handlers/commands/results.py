@@ -7,8 +7,11 @@ from collections.abc import Sequence
 
 from pydantic import Field
 
-from handlers.cards import interval_text, result_message, samples_of, score_text
+from handlers.cards import samples_of
+from handlers.commands.status import reply_on
 from handlers.context import Context
+from handlers.figures import interval_text, score_text
+from handlers.joint import result_of
 from handlers.message import Message, Table
 from handlers.references import run_number
 from handlers.registry import Args, Intent, Words
@@ -38,7 +41,9 @@ async def handle(args: ResultsArgs, context: Context) -> Reply:
         if run.state not in ENDED:
             state = texts(f"state.{run.state}")
             return Reply(Message(text=texts("result.not_ended", run=run.name, state=state)))
-        return Reply(result_message(run, texts, services.links))
+        return Reply(await asyncio.to_thread(result_of, [run], services.store, texts, services.links))
+    if context.thread_runs and not args.model_fields_set:
+        return await reply_on(context.thread_runs, context)
     vocabulary = await services.vocabulary()
     datasets = [info.name if (info := vocabulary.catalog.find(name)) else name for name in args.datasets or ()]
     runs = await asyncio.to_thread(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from handlers.context import Context
+from handlers.figures import run_names
 from handlers.message import Message
 from handlers.paused import go_on, is_at
 from handlers.policy import resolve_again
@@ -16,7 +17,7 @@ from jobs.lifecycle import ENDED, RunState
 
 
 class ResumeArgs(Args):
-    """The `run` to go on with; without it, the conversation's."""
+    """The `run` to go on with; without it, what did not finish of the request that the conversation is about."""
 
     run: str | None = None
 
@@ -24,6 +25,8 @@ class ResumeArgs(Args):
 async def handle(args: ResumeArgs, context: Context) -> Reply:
     """Start a new run with the frozen configuration of the old one, on top of what that kept."""
     texts, store = context.texts, context.services.store
+    if args.run is None and context.thread_runs:
+        return await _resume_all(context)
     number = run_number(args.run) if args.run is not None else context.thread_run
     if number is None:
         return Reply(Message(text=texts("logs.no_run")), waits=True)
@@ -42,6 +45,24 @@ async def handle(args: ResumeArgs, context: Context) -> Reply:
         return Reply(Message(text=texts("resume.files_gone", run=run.name, date=date)), refused=True)
     model = await resolve_again(run.spec.model, incoming=context.incoming, config=context.services.config)
     return await submit(context, [run.spec.model_copy(update={"model": model, "resumes": run.id})])
+
+
+async def _resume_all(context: Context) -> Reply:
+    """Go on with every run of the conversation's request that is paused, or did not finish and was not resumed yet."""
+    services, texts, runs = context.services, context.texts, context.thread_runs
+    paused = [run for run in runs if run.state is RunState.PAUSED]
+    for run in paused:
+        await go_on(run, services, texts)
+    gone_on = await asyncio.to_thread(services.store.followers, runs)
+    left = [run for run in runs if run.state in ENDED - {RunState.SUCCEEDED} and run.id not in gone_on]
+    said = texts("paused.goes_on", run=run_names(paused)) if paused else ""
+    if not left:
+        return Reply(Message(text=said or texts("resume.nothing", runs=run_names(runs))))
+    models = [await resolve_again(run.spec.model, incoming=context.incoming, config=services.config) for run in left]
+    specs = [
+        run.spec.model_copy(update={"model": model, "resumes": run.id}) for run, model in zip(left, models, strict=True)
+    ]
+    return await submit(context, specs, [said] if said else [])
 
 
 INTENT = Intent(

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
-from handlers.cards import progress_part, result_message, status_message
+from handlers.cards import progress_part, status_message
 from handlers.context import Context
+from handlers.group_status import group_parts
+from handlers.joint import result_of
 from handlers.message import Message, Part, Text
 from handlers.references import run_number
 from handlers.registry import Args, Intent, Words
 from handlers.reply import Reply
 from jobs.lifecycle import ENDED, RunState
+from jobs.models import Run
+
+FEW = 10
+"""Runs that are shown with a bar each."""
 
 
 class StatusArgs(Args):
@@ -24,11 +31,9 @@ async def handle(args: StatusArgs, context: Context) -> Reply:
     services, texts = context.services, context.texts
     if args.run is not None:
         run = await asyncio.to_thread(services.store.run, run_number(args.run))
-        if run.state in ENDED:
-            return Reply(result_message(run, texts, services.links))
-        progress = await services.progress(run.id)
-        known = {run.id: progress} if progress is not None else {}
-        return Reply(status_message([run], known, texts, services.links))
+        return await reply_on([run], context)
+    if context.thread_runs:
+        return await reply_on(context.thread_runs, context)
     active = [state for state in RunState if state not in ENDED]
     runs = await asyncio.to_thread(services.store.runs, states=active, limit=50)
     workers = await services.workers()
@@ -36,8 +41,22 @@ async def handle(args: StatusArgs, context: Context) -> Reply:
     if not runs:
         return Reply(Message(text=texts("status.none"), parts=(Text(text=who),)))
     found = {run.id: await services.progress(run.id) for run in runs}
-    parts: list[Part] = [progress_part(run, found[run.id], texts) for run in reversed(runs)]
+    runs.reverse()
+    bars = [progress_part(run, found[run.id], texts) for run in runs]
+    parts: Sequence[Part] = bars if len(runs) <= FEW else group_parts(runs, bars, texts)
     return Reply(Message(text=texts("status.running", count=len(runs)), parts=(*parts, Text(text=who))))
+
+
+async def reply_on(runs: Sequence[Run], context: Context) -> Reply:
+    """Return the result of the runs of one request; while they go on, their status."""
+    services, texts = context.services, context.texts
+    if all(run.state in ENDED for run in runs):
+        return Reply(await asyncio.to_thread(result_of, runs, services.store, texts, services.links))
+    found = {run.id: await services.progress(run.id) for run in runs}
+    known = {run_id: progress for run_id, progress in found.items() if progress is not None}
+    waiting = any(run.state is RunState.WAITING for run in runs)
+    places = await services.places() if waiting else {}
+    return Reply(status_message(runs, known, texts, services.links, places))
 
 
 INTENT = Intent(

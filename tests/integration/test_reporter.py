@@ -22,7 +22,7 @@ from bot.reporter import PlatformReporter, Reporter
 from bot.sender import Sender
 from bot.wakeups import Wakeups
 from handlers.incoming import Place
-from handlers.message import Message
+from handlers.message import Link, Message
 from handlers.message import Progress as ProgressPart
 from handlers.reply import Reply
 from jobs.lifecycle import RunState
@@ -124,12 +124,13 @@ async def test_a_group_is_reported_to_its_end_and_then_not_looked_at_any_more(en
     group, runs = attached.ask(mock_spec(), mock_spec())
     async with attached.open():
         attached.fail(runs[0])
-        await until(lambda: "result:r1" in wall.posts)
-        assert settled(engine) == 0
+        await until(lambda: any("1 of 2 runs ended" in edit.model_dump_json() for _, edit, _ in wall.edits))
+        await asyncio.sleep(0.2)
+        assert list(wall.posts) == ["i1/0"], "its result has to wait for the other run"
         attached.fail(runs[1])
         async with asyncio.timeout(10):
             await attached.reporter.settled([group])
-        assert list(wall.posts) == ["i1/0", "result:r1", "result:r2"]
+        assert list(wall.posts) == ["i1/0", f"result:g{group}"]
         await until(lambda: settled(engine) == 1)
         await asyncio.sleep(0.3)
     assert [final for _, _, final in wall.edits].count(True) == 1
@@ -145,14 +146,72 @@ async def test_a_restarted_reporter_goes_on_in_the_same_message_and_repeats_noth
     _, runs = first.ask(mock_spec(), mock_spec())
     async with first.open():
         first.fail(runs[0])
-        await until(lambda: "result:r1" in wall.posts and wall.edits)
+        await until(lambda: wall.edits)
     wall.edits.clear()
     again = AttachedPlatform(engine, wall)
     async with again.open():
         again.fail(runs[1])
         await until(lambda: settled(engine) == 1)
-    assert list(wall.posts) == ["i1/0", "result:r1", "result:r2"]
+    assert list(wall.posts) == ["i1/0", "result:g1"]
+    assert wall.posts["result:g1"].text == "r1, r2: 2 failed."
     assert {message_id for message_id, _, _ in wall.edits} == {"i1/0"}
+
+
+async def test_a_group_has_one_result_however_many_record_it(engine: Engine, mock_spec: Any) -> None:
+    wall = Wall()
+    attached = AttachedPlatform(engine, wall)
+    _, runs = attached.ask(mock_spec(), mock_spec())
+    attached.fail(runs[0])
+    attached.store.ask_to_cancel(runs[1])
+    messages = [Message(text="first"), Message(text="second")]
+    recorded = [attached.outbox.record_result(1, PLACE, message, final=True) for message in messages]
+    assert recorded == [True, False]
+    async with attached.open():
+        await until(lambda: settled(engine) == 1)
+    assert list(wall.posts) == ["i1/0", "result:g1"]
+
+
+async def test_the_report_of_each_run_of_a_group_is_added_to_its_result_in_one_edit(
+    engine: Engine, mock_spec: Any
+) -> None:
+    wall = Wall()
+    attached = AttachedPlatform(engine, wall)
+    _, runs = attached.ask(mock_spec(), mock_spec(), mock_spec())
+    async with attached.open():
+        for run in runs[:2]:
+            attached.store.move(run, RunState.QUEUED, attempt=1)
+            attached.store.move(run, RunState.RUNNING)
+            attached.store.move(run, RunState.SUCCEEDED)
+        attached.fail(runs[2])
+        await until(lambda: "result:g1" in wall.posts)
+        for run in runs[:2]:
+            await asyncio.sleep(0.2)
+            assert not any(message_id == "result:g1" for message_id, _, _ in wall.edits)
+            with engine.begin() as connection:
+                connection.execute(text("UPDATE runs SET report_ready = true WHERE id = :id"), {"id": run})
+            attached.reporter.wake()
+        await until(lambda: settled(engine) == 1)
+    ((_, message, final),) = [edit for edit in wall.edits if edit[0] == "result:g1"]
+    assert final
+    assert [part.label for part in message.parts if isinstance(part, Link)].count("Report r2") == 1
+
+
+async def test_who_asked_is_mentioned_where_it_took_over_a_minute(engine: Engine, mock_spec: Any) -> None:
+    wall = Wall()
+    attached = AttachedPlatform(engine, wall)
+    _, soon = attached.ask(mock_spec(), mock_spec(), source="soon")
+    _, late = attached.ask(mock_spec(), mock_spec(), source="late")
+    with engine.begin() as connection:
+        long_ago = datetime.now(UTC) - timedelta(seconds=61)
+        connection.execute(text("UPDATE groups SET created_at = :at WHERE id = 2"), {"at": long_ago.isoformat(" ")})
+    async with attached.open():
+        for run in (*soon, *late):
+            attached.fail(run)
+        await until(lambda: settled(engine) == 2)
+    assert {key: post.mention for key, post in wall.posts.items() if key.startswith("result:")} == {
+        "result:g1": "",
+        "result:g2": "u",
+    }
 
 
 async def test_the_final_edit_is_tried_until_it_is_made_and_keeps_no_result_waiting(
@@ -165,7 +224,7 @@ async def test_the_final_edit_is_tried_until_it_is_made_and_keeps_no_result_wait
         await until(lambda: wall.posts)
         wall.failures = 4
         attached.fail(runs[0])
-        await until(lambda: "result:r1" in wall.posts)
+        await until(lambda: "result:g1" in wall.posts)
         assert not any(final for _, _, final in wall.edits)
         await until(lambda: settled(engine) == 1)
     assert wall.failures == 0
@@ -222,7 +281,7 @@ async def test_a_group_that_never_got_a_status_message_gets_its_results(engine: 
             long_ago = datetime.now(UTC) - timedelta(minutes=5)
             connection.execute(text("UPDATE groups SET created_at = :at"), {"at": long_ago.isoformat(" ")})
         await until(lambda: settled(engine) == 1)
-    assert list(wall.posts) == ["result:r1"]
+    assert list(wall.posts) == ["result:g1"]
 
 
 def test_a_budget_is_shared_by_all_messages_and_grows_again(monkeypatch: pytest.MonkeyPatch) -> None:

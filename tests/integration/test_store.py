@@ -268,3 +268,29 @@ def test_a_time_is_stored_as_utc_and_read_as_utc_with_or_without_a_zone(moment: 
         assert back == moment.astimezone(UTC)
         assert back is not None
         assert back.tzinfo == UTC
+
+
+def test_who_goes_on_from_whom_is_found(
+    store: Store, add: Callable[..., tuple[Group, list[Run]]], mock_spec: Callable[..., EvalSpec]
+) -> None:
+    _, (first, second, third) = add("m1", mock_spec(), mock_spec(), mock_spec())
+    add("other")
+    assert store.followers([first, second, third]) == {}
+    assert store.asked_with([first]) == []
+    _, (again,) = add("m2", mock_spec(resumes=second.id))
+    _, (newest,) = add("m3", mock_spec(resumes=again.id))
+    _, (elsewhere,) = add("m4", mock_spec(resumes=third.id))
+    assert store.followers([first, second, third]) == {second.id: again, third.id: elsewhere}
+    assert store.asked_with([newest]) == [first, elsewhere]
+    assert store.asked_with([again]) == [first, elsewhere]
+    assert store.asked_with([newest, elsewhere]) == [first]
+
+
+def test_of_two_that_go_on_from_one_run_the_newest_counts(
+    store: Store, add: Callable[..., tuple[Group, list[Run]]], mock_spec: Callable[..., EvalSpec]
+) -> None:
+    _, (alone,) = add("m1")
+    for source in ("m2", "m3"):
+        _, (newest,) = add(source, mock_spec(resumes=alone.id))
+    assert store.followers([alone]) == {alone.id: newest}
+    assert store.asked_with([newest]) == []

@@ -133,6 +133,23 @@ def test_chat_stops_the_server_it_started(tmp_path: Path) -> None:
     assert not (tmp_path / "valkey" / "server.json").exists()
 
 
+def test_chat_compares_several_models_after_one_question_and_ends_with_1_where_one_failed(tmp_path: Path) -> None:
+    (tmp_path / "scopebot.toml").write_text('[models.gone]\nmodel = "m"\napi_url = "http://127.0.0.1:9/v1"\n')
+    told = scopebot(
+        "chat", "--json", "--yes", "evaluate mock and gone on sample_mcq and sample_qa, 4 samples", data=tmp_path,
+        SCOPEBOT_PORT="0",
+    )  # fmt: skip
+    assert told.returncode == 1, told.stderr
+    lines = [json.loads(line) for line in told.stdout.splitlines()]
+    question, status, result = [line for line in lines if line["kind"] == "post"]
+    assert question["parts"][0]["type"] == "buttons"
+    assert "1 done, 1 failed" in result["text"]
+    (table,) = [part for part in result["parts"] if part["type"] == "table"]
+    assert [row[0] for row in table["rows"]] == ["mock_llm", "gone"]
+    edits = [line for line in lines if line["kind"] == "edit" and line["id"] == status["id"]]
+    assert [part["label"] for part in edits[-1]["parts"] if part["type"] == "progress"] == ["2 of 2 runs ended"]
+
+
 def test_benchmarks_says_so_where_nothing_matches_and_names_what_is_near(tmp_path: Path) -> None:
     assert "gsm8k" in scopebot("benchmarks", "gsm9k", data=tmp_path).stdout
 

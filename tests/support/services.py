@@ -66,13 +66,16 @@ class FakeServices:
     def workers_starting(self) -> bool:
         return self.starting
 
-    async def say(self, text: str, **changes: object) -> list[Reply]:
-        """Say something as the owner of the machine; `changes` are fields of the Incoming."""
+    async def say(self, text: str, *, thread_run: int | None = None, **changes: object) -> list[Reply]:
+        """Say something as the owner of the machine, in a thread whose newest run is `thread_run`.
+
+        `changes` are fields of the Incoming.
+        """
         incoming = Incoming(
             id=f"t:{next(self._ids)}", place=Where(platform="console", channel="c", thread="t"), user="u", text=text,
             owns_machine=True,
         )  # fmt: skip
-        return await converse(incoming.model_copy(update=changes), self)
+        return await converse(incoming.model_copy(update=changes), self, thread_run)
 
     async def press(self, button: str, **changes: object) -> Reply:
         """Press a button."""

@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 from support.services import FixedLinks
 
-from handlers.cards import duration_text, result_message, score_text, status_message
+from handlers.cards import result_message, status_message
+from handlers.figures import duration_text, score_text
 from handlers.message import Message, Table
 from handlers.message import Progress as ProgressPart
 from handlers.texts import Texts

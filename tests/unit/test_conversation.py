@@ -445,3 +445,103 @@ def test_a_spec_survives_its_way_through_the_database(services: FakeServices) ->
         source="s", platform="p", channel="c", thread="t", user="u", language="zh", text="原文", specs=[spec]
     )
     assert services.store.run(run.id).spec == spec
+
+
+# a request for several runs
+
+
+@pytest.fixture
+async def pair(services: FakeServices) -> FakeServices:
+    """A request for two models, r1 and r2."""
+    (reply,) = await services.say("evaluate prod and mock on gsm8k, 20 samples")
+    assert reply.group == 1
+    assert [run.id for run in services.submitted] == [1, 2]
+    return services
+
+
+def end(services: FakeServices, run: int, state: RunState = RunState.FAILED) -> None:
+    services.store.move(run, state)
+
+
+async def test_in_a_thread_about_several_runs_status_shows_all_of_them(pair: FakeServices) -> None:
+    (reply,) = await pair.say("status", thread_run=2)
+    (table,) = [part for part in reply.message.parts if isinstance(part, Table)]
+    assert [row[0] for row in table.rows] == ["r1", "r2"]
+
+
+async def test_in_a_thread_about_several_runs_results_gives_the_joint_result(pair: FakeServices) -> None:
+    (reply,) = await pair.say("results", thread_run=2)
+    assert reply.message.text.startswith("2 runs: r1, r2"), "they go on"
+    succeed(pair, pair.store.run(1))
+    end(pair, 2)
+    (reply,) = await pair.say("results", thread_run=2)
+    assert reply.message.text.startswith("r1, r2: 1 done, 1 failed.")
+    (reply,) = await pair.say("results of r1", thread_run=2)
+    assert reply.message.text.startswith("r1: prod")
+
+
+async def test_in_a_thread_about_several_runs_cancel_ends_those_that_go_on_and_nothing_elsewhere(
+    pair: FakeServices,
+) -> None:
+    await pair.say("evaluate prod on gsm8k, 20 samples")
+    end(pair, 1)
+    assert (await pair.say("cancel", thread_run=2))[0].message.text == "Cancelled: r2."
+    assert "has ended already" in (await pair.say("cancel", thread_run=2))[0].message.text
+    assert pair.cancelled == [2]
+
+
+async def test_cancel_of_one_run_leaves_the_others_of_its_request(pair: FakeServices) -> None:
+    await pair.say("cancel r1", thread_run=2)
+    assert [run.state for run in pair.store.group_runs(1)] == [RunState.CANCELLED, RunState.WAITING]
+
+
+async def test_cancel_all_ends_every_run_of_a_request(pair: FakeServices) -> None:
+    await pair.say("cancel all")
+    assert {run.state for run in pair.store.group_runs(1)} == {RunState.CANCELLED}
+
+
+async def test_in_a_thread_about_several_runs_resume_goes_on_with_what_did_not_finish_once(pair: FakeServices) -> None:
+    succeed(pair, pair.store.run(1))
+    end(pair, 2)
+    (reply,) = await pair.say("resume", thread_run=2)
+    assert reply.group == 2
+    assert [run.spec.resumes for run in pair.store.group_runs(2)] == [2]
+    assert (await pair.say("resume", thread_run=2))[0].message.text == "Nothing of r1, r2 is left to go on with."
+
+
+async def test_in_a_thread_about_several_runs_resume_lets_a_paused_one_go_on_beside_what_is_resumed(
+    pair: FakeServices,
+) -> None:
+    pair.store.move(1, RunState.QUEUED, attempt=1)
+    pair.store.move(1, RunState.RUNNING)
+    pair.store.move(1, RunState.PAUSED)
+    end(pair, 2)
+    (reply,) = await pair.say("resume", thread_run=2)
+    assert pair.store.run(1).state is RunState.WAITING
+    assert [run.spec.resumes for run in pair.store.group_runs(2)] == [2]
+    assert "r1 goes on." in reply.message.model_dump_json()
+
+
+async def test_a_resumed_runs_result_completes_the_comparison_it_was_asked_for_in(pair: FakeServices) -> None:
+    succeed(pair, pair.store.run(1), score=0.75)
+    end(pair, 2)
+    await pair.say("resume r2")
+    succeed(pair, pair.store.run(3))
+    (reply,) = await pair.say("results of r3")
+    compared = [part for part in reply.message.parts if isinstance(part, Table)][-1]
+    assert [row[:3] for row in compared.rows] == [("prod", "r1", "75.0 %"), ("mock_llm", "r3", "50.0 %")]
+
+
+@pytest.mark.parametrize("asked", ["rerun", "logs"])
+async def test_in_a_thread_about_several_runs_what_is_about_one_asks_which(pair: FakeServices, asked: str) -> None:
+    (reply,) = await pair.say(asked, thread_run=2)
+    assert reply.waits
+    assert f"`{asked} r1`" in reply.message.text
+
+
+async def test_many_runs_are_listed_in_one_table(services: FakeServices) -> None:
+    for _ in range(12):
+        await services.say("evaluate prod on gsm8k, 20 samples")
+    message = (await services.say("status"))[0].message
+    assert [len(part.rows) for part in message.parts if isinstance(part, Table)] == [12]
+    assert len(message.parts) < 5
