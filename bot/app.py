@@ -158,8 +158,9 @@ async def open_bot(settings: BotSettings, *, workers: int) -> AsyncIterator[Bot]
 
         links = Links(settings.effective_secret_key, settings.public_url or owner.web_url())
         services = BotServices(
-            settings=settings, store=store, artifacts=artifacts, links=links, redis=redis, queue=queue
-        )
+            settings=settings, store=store, artifacts=artifacts, links=links, redis=redis, queue=queue,
+            dashboard_url=settings.dashboard_url,
+        )  # fmt: skip
 
         async def lead() -> None:
             """Run what one process of a data folder runs: the web server, and the local workers."""
