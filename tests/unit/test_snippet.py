@@ -146,6 +146,8 @@ def test_two_runs_are_two_requests() -> None:
         ("run_task({'model': 'm', 'datasets': ['gsm8k'], 'dataset_args': {'gsm8k': {'few_shot_num': k}}})",
          "dataset_args.gsm8k.few_shot_num", "refused.computed"),
         ("cfg = {'model': 'm', 'datasets': ['gsm8k']}\nchange(cfg)\nrun_task(cfg)", "task_cfg", "refused.computed"),
+        (f"cfg = TaskConfig(**{DICT})\nchange(cfg)\nrun_task(cfg)", "task_cfg", "refused.computed"),
+        (f"cfg = TaskConfig(**{DICT})\nchange(cfg)", "cfg", "refused.computed"),
         ("limit = 5\nlimit += 1\nrun_task({'model': 'm', 'datasets': ['gsm8k'], 'limit': limit})", "limit",
          "refused.computed"),
         ("l = [1]\nfor l in [5]: pass\nrun_task({'model': 'm', 'datasets': ['gsm8k'], 'limit': l})", "limit",
@@ -250,6 +252,8 @@ def test_nothing_of_a_snippet_is_ever_executed(tmp_path: Any) -> None:
         "x0 = ['y']\n" + "\n".join(f"x{n + 1} = [{', '.join([f'x{n}'] * 9)}]" for n in range(30))
         + "\nrun_task({'model': 'm', 'datasets': x30})",
         "model: &a [x, x, x, x, x, x, x, x]\ndatasets: &b [*a, *a, *a, *a, *a, *a]\nlimit: [*b, *b, *b, *b, *b]",
+        "model: m\ndatasets: [gsm8k]\na0: &a0 {b: 1}\n"
+        + "\n".join(f"a{n + 1}: &a{n + 1}\n  <<: [{', '.join([f'*a{n}'] * 9)}]" for n in range(9)),
         f"run_task({'(' * 5000}1{')' * 5000})",
         f"run_task({{'model': {'-' * 15_000}1}})",
         f"run_task({{'model': {'1+' * 9000}1}})",
