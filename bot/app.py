@@ -267,7 +267,7 @@ class _Leader:
         self.links = Links(settings.effective_secret_key, settings.public_url or owner.web_url())
         self.services = BotServices(
             settings=settings, store=parts.store, artifacts=parts.artifacts, links=self.links, redis=parts.redis,
-            queue=parts.queue,
+            queue=parts.queue, dashboard_url=settings.dashboard_url,
         )  # fmt: skip
 
     async def lead(self) -> None:

@@ -42,10 +42,12 @@ class BotServices:
         links: Links,
         redis: AsyncRedis,
         queue: Redis,
+        dashboard_url: str | None = None,
     ) -> None:
         self.store = store
         self.config: Config = settings.config
         self.links = links
+        self.dashboard_url = dashboard_url
         self.artifacts = artifacts
         self._redis = redis
         self._queue = queue

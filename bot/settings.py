@@ -21,4 +21,5 @@ class BotSettings(Settings):
     llm_model: str | None = Field(None, validation_alias="SCOPEBOT_LLM_MODEL")
     host: str = Field("127.0.0.1", validation_alias="SCOPEBOT_HOST")
     port: int = Field(8080, validation_alias="SCOPEBOT_PORT", ge=0, le=65535)
+    dashboard_url: str | None = Field(None, validation_alias="SCOPEBOT_DASHBOARD_URL", pattern=r"^https?://\S+$")
     public_url: str | None = Field(None, validation_alias="SCOPEBOT_PUBLIC_URL")

@@ -30,6 +30,8 @@ class Services(Protocol):
     store: Store
     config: Config
     links: Links
+    dashboard_url: str | None
+    """Where EvalScope's own dashboard is reached, if an admin has set one up."""
 
     async def vocabulary(self) -> Vocabulary:
         """Return the live catalog and the registered names."""

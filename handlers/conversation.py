@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from handlers.context import Context, Services
 from handlers.incoming import Incoming, language_of
+from handlers.intents.flags import COMMANDS
 from handlers.intents.parsed import Parsed
 from handlers.intents.secrets import find_secrets, redact
 from handlers.message import Message
@@ -77,8 +78,11 @@ async def _handle(parsed: Parsed, context: Context) -> Reply:
 
 
 def _not_understood(parsed: Parsed, texts: Texts) -> Reply:
+    unknown = next((refused for refused in parsed.refused if refused.reason == "refused.unknown_command"), None)
+    if unknown is not None:
+        return Reply(Message(text=texts(unknown.reason, name=unknown.name, known=", ".join(COMMANDS))), refused=True)
     not_yet = next((refused for refused in parsed.refused if refused.reason == NOT_YET), None)
-    if not_yet is not None:
+    if not_yet is not None and parsed.question is None:
         return Reply(Message(text=texts("none.not_yet", name=not_yet.name)), refused=True)
     return Reply(Message(text=texts(parsed.question or "none.sorry")), refused=True)
 

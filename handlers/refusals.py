@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from handlers.context import Context
+from handlers.intents.flags import COMMANDS
+from handlers.intents.parsed import Refused
 from handlers.message import Message
 from handlers.reply import Reply
+from handlers.texts import Texts
+from jobs.catalog import snapshot
 
 HARMLESS = "refused.managed"
 """Parameters that Scopebot sees to itself: leaving them out changes no score."""
@@ -19,8 +23,17 @@ def refusal(context: Context) -> Reply | None:
     serious = [refused for refused in context.parsed.refused if refused.reason != HARMLESS]
     if not serious:
         return None
-    lines = [texts(refused.reason, name=refused.name) for refused in serious]
+    lines = [_line(refused, context.parsed.intent, texts) for refused in serious]
     return Reply(Message(text=" ".join(dict.fromkeys(lines))), refused=True)
+
+
+def _line(entry: Refused, intent: str, texts: Texts) -> str:
+    """Return why one parameter is not taken, and what to do instead."""
+    if entry.reason != "refused.unknown_flag":
+        return texts(entry.reason, name=entry.name)
+    command = next((command for command, asked in COMMANDS.items() if asked == intent), None)
+    near = snapshot().nearest_parameters(entry.name, command)
+    return texts(entry.reason, name=entry.name, nearest=", ".join(near), command=command or "eval")
 
 
 def left_out(context: Context) -> list[str]:

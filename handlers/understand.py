@@ -1,12 +1,14 @@
-"""Text → typed request: pasted commands, slash commands, then the grammar."""
+"""Text → typed request: pasted commands and configurations, slash commands, then the grammar."""
 
 from __future__ import annotations
 
 from handlers.intents.clean import clean
 from handlers.intents.command_line import parse_command
 from handlers.intents.grammar import parse_text
+from handlers.intents.parameter_question import parse_question
 from handlers.intents.parsed import Parsed, Vocabulary
 from handlers.intents.slash import parse_slash
+from handlers.intents.snippet import parse_snippet
 from handlers.registry import intents
 
 _MOST_COMMANDS = 10
@@ -15,7 +17,13 @@ _MOST_COMMANDS = 10
 def understand(text: str, vocabulary: Vocabulary, *, thread_run: str | None = None) -> Parsed:
     """Return what `text` asks for; never raises. `thread_run` is the run whose thread it was written in."""
     said = clean(text)
-    parsed = _commands(said, vocabulary) or parse_slash(said, vocabulary) or parse_text(said, vocabulary)
+    parsed = (
+        parse_question(said, vocabulary)
+        or _commands(said, vocabulary)
+        or parse_snippet(said)
+        or parse_slash(said, vocabulary)
+        or parse_text(said, vocabulary)
+    )
     if thread_run is None:
         return parsed
     more = tuple(_in_thread(request, thread_run) for request in parsed.more)
@@ -26,8 +34,8 @@ def _commands(said: str, vocabulary: Vocabulary) -> Parsed | None:
     """Read pasted commands, one after another; sentences between them are read as well."""
     requests: list[Parsed] = []
     rest = said
-    while len(requests) < _MOST_COMMANDS and (found := parse_command(rest)) is not None:
-        requests.append(found.parsed)
+    while len(requests) < _MOST_COMMANDS and (found := parse_command(rest, vocabulary)) is not None:
+        requests += [found.parsed.model_copy(update={"more": ()}), *found.parsed.more]
         rest = found.rest
     if not requests:
         return None

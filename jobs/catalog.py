@@ -1,4 +1,4 @@
-"""What can be evaluated: benchmarks with their tags, subsets and sizes.
+"""What can be evaluated: benchmarks with their tags, subsets and sizes, and the parameters of EvalScope's commands.
 
 A snapshot of the pinned EvalScope ships with the package (`catalog_snapshot.json`, facts only, made by
 `scripts/snapshot_catalog.py`) for the time before the first worker; each worker publishes its own at start.
@@ -9,8 +9,9 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Literal
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field, JsonValue, TypeAdapter
 
 from jobs.models import Frozen
 
@@ -25,6 +26,38 @@ SUITES: dict[str, tuple[str, ...]] = {
     "sample": ("sample_mcq", "sample_qa"),
 }
 """Named sets of benchmarks people can ask for by one word."""
+
+
+Kind = Literal["str", "list", "int", "ints", "float", "floats", "json", "pairs", "switch", "on_off"]
+"""How EvalScope reads a value: one or several of a type; JSON; `pairs`, JSON or key=value,key=value; `switch`, a flag
+that stands alone; `on_off`, one that has a `--no-…` form too."""
+
+
+class ParameterInfo(Frozen):
+    """One parameter of one of EvalScope's commands, as its own parser has it."""
+
+    command: str
+    """`eval`, `perf`, `benchmark-info`, `service`, `app`; empty for EvalScope itself."""
+    name: str
+    """Snake case; `generation_config.top_p` is a key of another parameter's value."""
+    flags: tuple[str, ...] = ()
+    """How it is given on the command line; none for a positional or a key."""
+    kind: Kind = "str"
+    default: JsonValue = None
+    choices: tuple[str, ...] = ()
+    help: str = ""
+    """EvalScope's own explanation, which only a worker publishes."""
+
+
+class BenchmarkParameter(Frozen):
+    """One parameter of one benchmark, given in its `dataset_args.extra_params`."""
+
+    name: str
+    type: str = ""
+    default: JsonValue = None
+    choices: tuple[str, ...] = ()
+    help: str = ""
+    """See `ParameterInfo.help`."""
 
 
 class BenchmarkInfo(Frozen):
@@ -43,6 +76,7 @@ class BenchmarkInfo(Frozen):
     """It executes what the model wrote."""
     extra: str = ""
     """The EvalScope extra it needs, empty where none."""
+    parameters: tuple[BenchmarkParameter, ...] = ()
     description: str = ""
     description_zh: str = ""
 
@@ -53,10 +87,11 @@ class BenchmarkInfo(Frozen):
 
 
 class Catalog(Frozen):
-    """All benchmarks of one EvalScope version."""
+    """All benchmarks and parameters of one EvalScope version."""
 
     evalscope_version: str
     benchmarks: tuple[BenchmarkInfo, ...]
+    parameters: tuple[ParameterInfo, ...] = ()
 
     @functools.cached_property
     def by_name(self) -> Mapping[str, BenchmarkInfo]:
@@ -87,12 +122,26 @@ class Catalog(Frozen):
 
     def nearest(self, said: str, count: int = 3) -> list[str]:
         """Return the names that come nearest to a misspelt one."""
-        from rapidfuzz import process
-        from rapidfuzz.distance import JaroWinkler
+        return _nearest(said, self.by_name, count)
 
-        names = {name: plain(name) for name in self.by_name}
-        hits = process.extract(plain(said), names, scorer=JaroWinkler.normalized_similarity, limit=count)
-        return [str(name) for _, _, name in hits]
+    @property
+    def known_parameters(self) -> tuple[ParameterInfo, ...]:
+        """The parameters, also where a worker of an older version published none."""
+        return self.parameters or snapshot().parameters
+
+    def parameters_named(self, said: str, command: str | None = None) -> list[ParameterInfo]:
+        """Return the parameters of that name, with or without what it is a key of, in any spelling."""
+        folded = plain(said)
+        return [
+            info
+            for info in self.known_parameters
+            if command in {None, info.command} and folded in {plain(info.name), plain(info.name.rpartition(".")[2])}
+        ]
+
+    def nearest_parameters(self, said: str, command: str | None = None, count: int = 3) -> list[str]:
+        """Return the flags that come nearest to a misspelt one."""
+        found = [info for info in self.known_parameters if command in {None, info.command} and info.flags]
+        return _nearest(said, dict.fromkeys(info.flags[-1] for info in found if "-no-" not in info.flags[-1]), count)
 
     def with_tags(self, tags: Iterable[str]) -> list[BenchmarkInfo]:
         """Return the benchmarks that carry every one of `tags`, in any spelling."""
@@ -104,6 +153,15 @@ class Catalog(Frozen):
         needles = words.lower().split()
         hits = [b for b in self.benchmarks if all(needle in self._haystacks[b.name] for needle in needles)]
         return sorted(hits, key=lambda b: (not all(needle in b.name for needle in needles), b.name))
+
+
+def _nearest(said: str, names: Iterable[str], count: int) -> list[str]:
+    from rapidfuzz import process
+    from rapidfuzz.distance import JaroWinkler
+
+    folded = {name: plain(name) for name in names}
+    hits = process.extract(plain(said), folded, scorer=JaroWinkler.normalized_similarity, limit=count)
+    return [str(name) for _, _, name in hits]
 
 
 def plain(said: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from handlers.context import Context
 from handlers.intents.parsed import Vocabulary
 from handlers.message import Fields, Link, Message, Part, Table, Text
+from handlers.refusals import refusal
 from handlers.registry import Args, Intent, Words
 from handlers.reply import Reply
 from handlers.texts import Texts
@@ -28,6 +29,9 @@ class BenchmarksArgs(Args):
 
 async def handle(args: BenchmarksArgs, context: Context) -> Reply:
     """Answer from the catalog: one benchmark by its name, or a list by tags and words."""
+    refused = refusal(context)
+    if refused is not None:
+        return refused
     vocabulary = await context.services.vocabulary()
     catalog, texts = vocabulary.catalog, context.texts
     if args.name is not None:
@@ -35,7 +39,7 @@ async def handle(args: BenchmarksArgs, context: Context) -> Reply:
     exact = catalog.find(args.query) if args.query and not args.tags else None
     if exact is not None:
         return Reply(_describe(exact.name, context, vocabulary))
-    found = list(catalog.benchmarks) if not args.tags else catalog.with_tags(args.tags)
+    found = list(catalog.benchmarks) if not args.tags else _tagged(args.tags, context, vocabulary)
     what = ""
     if args.tags:
         what = texts("benchmarks.what.tags", tags=", ".join(args.tags))
@@ -51,6 +55,14 @@ async def handle(args: BenchmarksArgs, context: Context) -> Reply:
         parts.append(Text(text=texts("benchmarks.shown", shown=SHOWN, count=len(found))))
         parts.append(Text(text=texts("benchmarks.tags", tags=tags)))
     return Reply(Message(text=texts("benchmarks.found", count=len(found), what=what), parts=tuple(parts)))
+
+
+def _tagged(tags: Sequence[str], context: Context, vocabulary: Vocabulary) -> list[BenchmarkInfo]:
+    """Return the benchmarks with all the tags; with any of them where EvalScope's own `--tag` was pasted."""
+    if not context.parsed.pasted:
+        return vocabulary.catalog.with_tags(tags)
+    names = {info.name for tag in tags for info in vocabulary.catalog.with_tags([tag])}
+    return [info for info in vocabulary.catalog.benchmarks if info.name in names]
 
 
 def _describe(name: str, context: Context, vocabulary: Vocabulary) -> Message:
@@ -77,6 +89,7 @@ def _describe(name: str, context: Context, vocabulary: Vocabulary) -> Message:
         "few_shot": str(info.few_shot_num),
         "tags": ", ".join(info.tags),
         "code": texts("benchmarks.code") if info.runs_code else "",
+        "parameters": ", ".join(parameter.name for parameter in info.parameters),
     }
     items = tuple((texts(f"benchmarks.field.{key}"), value) for key, value in fields.items() if value)
     parts: list[Part] = [Fields(items=items)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, Literal
+
 from pydantic import Field, JsonValue, ValidationError
 
 from handlers.context import Context
@@ -25,10 +27,13 @@ class EvalArgs(Args):
     limit: int | float | None = Field(None, gt=0)
     api_url: str | None = None
     eval_type: str | None = None
+    eval_backend: Literal["Native"] | None = None
     eval_batch_size: int | None = Field(None, ge=1, le=512)
     repeats: int | None = Field(None, ge=1, le=100)
     seed: int | None = None
     generation_config: dict[str, JsonValue] | None = None
+    timeout: float | None = Field(None, gt=0)
+    stream: bool | None = None
     dataset_args: dict[str, dict[str, JsonValue]] | None = None
     dataset_hub: str | None = None
     api_key_name: str | None = None
@@ -125,11 +130,17 @@ def _spec(
         return EvalSpec(
             model=model,
             datasets=datasets,
-            generation_config=generation_settings(args.generation_config, entry.generation_config if entry else None),
+            generation_config=generation_settings(_generation(args), entry.generation_config if entry else None),
             **{name: value for name, value in said.items() if value is not None},
         )
     except ValidationError as error:
         raise invalid(error) from error
+
+
+def _generation(args: EvalArgs) -> dict[str, Any]:
+    """Return the generation's settings with those that EvalScope's command line also takes outside of them."""
+    outside = {"timeout": args.timeout, "stream": args.stream}
+    return (args.generation_config or {}) | {name: value for name, value in outside.items() if value is not None}
 
 
 def _limit(said: float | None) -> float | None:

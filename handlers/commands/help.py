@@ -1,49 +1,112 @@
-"""help: what Scopebot can do, generated from the registry."""
+"""help: what Scopebot can do, generated from the registry; what EvalScope's commands and parameters are."""
 
 from __future__ import annotations
 
+import re
+
 from handlers.context import Context
-from handlers.message import Log, Message, Table, Text
+from handlers.intents.flags import COMMANDS
+from handlers.message import Log, Message, Part, Table, Text
+from handlers.parameters import benchmark_message, command_parts, parameter_message
 from handlers.registry import Args, Intent, Words, intents
 from handlers.reply import Reply
 from handlers.texts import Texts
+from jobs.catalog import Catalog, snapshot
 
-ORDER = ("eval", "perf", "benchmarks", "status", "results", "logs", "cancel", "resume", "rerun", "help")
+ORDER = (
+    "eval", "perf", "benchmarks", "status", "results", "logs", "cancel", "resume", "rerun", "dashboard", "help",
+)  # fmt: skip
 """How help lists the intents: by what a newcomer needs first."""
+_EDGES = re.compile(r"^[\s\-—–/`]+|[\s`?？]+$")
 
 
 class HelpArgs(Args):
-    """What help is wanted `about`: an intent's name or a parameter."""
+    """What help is wanted `about`: an intent, a sub-command or a parameter of EvalScope's, `version`.
+
+    `command` is the sub-command (or the benchmark) whose parameter is meant.
+    """
 
     about: str | None = None
+    command: str | None = None
 
 
 async def handle(args: HelpArgs, context: Context) -> Reply:
-    """Answer from the registry."""
-    texts, known = context.texts, intents()
-    about = known.get((args.about or "").lower().lstrip("/"))
-    if about is not None:
-        return Reply(_about(about, texts))
+    """Answer from the registry and from what the workers published."""
+    texts = context.texts
+    catalog = (await context.services.vocabulary()).catalog
+    about = _EDGES.sub("", args.about or "").lower()
+    if about == "version":
+        return Reply(await _version(context))
+    if args.command is None and (intent := intents().get(about)) is not None:
+        return Reply(_about(intent, catalog, texts))
+    if args.command is None and about in COMMANDS:
+        return Reply(_command(about, catalog, texts))
+    if not about or about == "evalscope":
+        return Reply(_everything(texts))
+    return Reply(_parameter(about, args.command, catalog, texts))
+
+
+def _everything(texts: Texts) -> Message:
     rows = tuple(
         (intent.slash[0], texts(f"help.about.{intent.name}"), intent.examples[texts.language][0])
-        for intent in sorted(known.values(), key=lambda intent: ORDER.index(intent.name))
+        for intent in sorted(intents().values(), key=lambda intent: ORDER.index(intent.name))
     )
     columns = tuple(texts(f"help.column.{name}") for name in ("command", "what", "example"))
     commands = ", ".join(row[0] for row in rows)
     notes = (Text(text=texts("help.slash", commands=commands)), Text(text=texts("help.not")))
-    return Reply(Message(text=texts("help.intro"), parts=(Table(columns=columns, rows=rows), *notes)))
+    return Message(text=texts("help.intro"), parts=(Table(columns=columns, rows=rows), *notes))
 
 
-def _about(intent: Intent, texts: Texts) -> Message:
-    fields = ", ".join(intent.args.model_fields)
+def _about(intent: Intent, catalog: Catalog, texts: Texts) -> Message:
     examples = "\n".join(intent.examples[texts.language])
+    parts: list[Part] = [Log(title=texts("help.column.example"), text=examples)]
+    if intent.args.model_fields:
+        parts.insert(0, Text(text=texts("help.fields", fields=", ".join(intent.args.model_fields))))
+    if intent.name in COMMANDS:
+        parts += command_parts(intent.name, catalog, texts)
+    return Message(text=f"{intent.slash[0]}: {texts(f'help.about.{intent.name}')}", parts=tuple(parts))
+
+
+def _command(command: str, catalog: Catalog, texts: Texts) -> Message:
+    """Describe a sub-command of EvalScope's whose intent has another name."""
+    intent = intents()[COMMANDS[command]]
+    about = texts(f"help.about.{intent.name}")
     return Message(
-        text=f"{intent.slash[0]}: {texts(f'help.about.{intent.name}')}",
-        parts=(
-            Text(text=texts("help.fields", fields=fields)),
-            Log(title=texts("help.column.example"), text=examples),
-        ),
+        text=texts("help.command", command=command, slash=intent.slash[0], about=about),
+        parts=command_parts(command, catalog, texts),
     )
+
+
+def _parameter(about: str, command: str | None, catalog: Catalog, texts: Texts) -> Message:
+    named = catalog.parameters_named(about)
+    there = [info for info in named if command in {None, info.command}]
+    if there:
+        return parameter_message(there, texts)
+    only = None if command is None or command in COMMANDS else command
+    of_benchmarks = None if command in COMMANDS else benchmark_message(about, catalog, texts, only)
+    if of_benchmarks is not None:
+        return of_benchmarks
+    near = ", ".join(catalog.nearest_parameters(about, command if command in COMMANDS else None))
+    if named:  # asked of one command, and another has it
+        told = parameter_message(named, texts)
+        elsewhere = ", ".join(dict.fromkeys(info.command for info in named))
+        text = texts("help.elsewhere", name=about, command=command, elsewhere=elsewhere, nearest=near)
+        return Message(text=text, parts=(Text(text=told.text), *told.parts))
+    everything = _everything(texts)
+    return Message(text=texts("help.unknown", name=about, nearest=near), parts=everything.parts)
+
+
+async def _version(context: Context) -> Message:
+    texts = context.texts
+    workers = await context.services.workers()
+    made_for = texts("help.version.made_for", version=snapshot().evalscope_version)
+    if not workers:
+        return Message(text=made_for, parts=(Text(text=texts("status.no_workers")),))
+    versions = ", ".join(sorted({worker["evalscope"] for worker in workers}))
+    columns = (texts("result.field.worker"), "EvalScope")
+    rows = tuple((worker["name"], worker["evalscope"]) for worker in workers)
+    text = texts("help.version", version=versions, count=len(workers))
+    return Message(text=text, parts=(Table(columns=columns, rows=rows), Text(text=made_for)))
 
 
 INTENT = Intent(
@@ -67,5 +130,8 @@ INTENT = Intent(
         ),
     ),
     positional=("about",),
-    examples={"en": ("help", "what can you do?"), "zh": ("帮助", "你能做什么？")},
+    examples={
+        "en": ("help", "what can you do?", "what does --sla-num-runs do?"),
+        "zh": ("帮助", "你能做什么？", "--sla-num-runs 是什么意思？"),
+    },
 )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from pydantic import Field, JsonValue
 
 from handlers.context import Context
@@ -23,7 +21,6 @@ NOT_YET = (
     "sla_fixed_parallel", "sla_number_multiplier", "multi_turn", "min_turns", "max_turns",
 )  # fmt: skip
 """What is understood and cannot be run yet."""
-_PASTED = re.compile(r"\bevalscope\S*\s+perf\b")
 
 
 class PerfArgs(Args):
@@ -92,8 +89,7 @@ async def handle(args: PerfArgs, context: Context) -> Reply:
         registered = ", ".join(config.models)
         key = "ask.perf_model" if registered else "ask.perf_model.none"
         return Reply(Message(text=texts(key, models=registered)), waits=True)
-    pasted = _PASTED.search(context.incoming.text) is not None
-    levels = plan_levels(args, pasted=pasted, sentence=context.parsed.by != "command_line")
+    levels = plan_levels(args, pasted=context.parsed.pasted, sentence=context.parsed.by != "command_line")
     specs = [await _spec(args, name, levels, context) for name in names]
     threshold = config.defaults.confirm_above_samples
     total = requests(specs)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import JsonValue, ValidationError
 
-from handlers.intents.flags import EVAL_TYPES, NEVER, NEVER_INSIDE, TABLES
+from handlers.intents.flags import EVAL_TYPES, NEVER, NEVER_INSIDE, names_secret
 from handlers.intents.parsed import Parsed, Refused
 from handlers.intents.secrets import find_secrets, redact
 from handlers.registry import Intent
@@ -30,7 +30,7 @@ class Unsafe(ValueError):
 
 def refusal(name: str, intent: Intent) -> str | None:
     """Return why a parameter is refused by its name alone, None if the intent has a field for it."""
-    never = TABLES[intent.name][1] if intent.name in TABLES else NEVER
+    never = NEVER.get(intent.name, NEVER["eval"])
     if name in never:
         return never[name]
     return None if name in intent.args.model_fields else "refused.not_yet"
@@ -87,11 +87,29 @@ def _sift(name: str, value: JsonValue, out: list[Refused], depth: int = 0) -> Js
     kept: dict[str, JsonValue] = {}
     for key, inner in value.items():
         where = f"{name}.{key}"
-        if key.lower() in NEVER_INSIDE:
+        _check_text("", key)
+        if names_secret(key):
+            out.append(refused(where, "refused.api_key"))
+        elif key.lower() in NEVER_INSIDE:
             out.append(refused(where, NEVER_INSIDE[key.lower()]))
         elif (sifted := _sift(where, inner, out, depth + 1)) != {} or inner == {}:
             kept[key] = sifted
     return kept
+
+
+def secrets_inside(name: str, value: JsonValue, depth: int = 0) -> list[Refused]:
+    """Return the secrets of a value that is refused as a whole: each is told by its own name."""
+    found: list[Refused] = []
+    if depth > _DEEPEST:
+        return found
+    for key, inner in value.items() if isinstance(value, dict) else ():
+        if names_secret(key):
+            found.append(refused(f"{name}.{key}", "refused.api_key"))
+        else:
+            found += secrets_inside(f"{name}.{key}", inner, depth + 1)
+    for inner in value if isinstance(value, list) else ():
+        found += secrets_inside(name, inner, depth + 1)
+    return found
 
 
 def _check_text(name: str, value: str) -> None:
@@ -101,6 +119,8 @@ def _check_text(name: str, value: str) -> None:
         raise Unsafe("refused.value")
     if name == "prompt" and _FILE.fullmatch(value.strip()):
         raise Unsafe("refused.path")
+    if name == "eval_backend" and value != "Native":
+        raise Unsafe("refused.backend")
     if name == "eval_type" and value not in EVAL_TYPES:
         raise Unsafe("refused.eval_type" if value == "custom" else "refused.value")
 

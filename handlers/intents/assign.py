@@ -8,7 +8,7 @@ from pydantic import BaseModel, JsonValue, ValidationError
 
 from handlers.intents.admit import refusal, refused
 from handlers.intents.command_line import pairs
-from handlers.intents.flags import FLAGS, NEVER, TABLES
+from handlers.intents.flags import NEVER, table
 from handlers.intents.lexicon import RUN_REF
 from handlers.intents.names import dataset_names
 from handlers.intents.numbers import to_number
@@ -29,7 +29,7 @@ def assign(
     """Take one `key=value`: a field, a setting of the generation, or one of the data sets' arguments."""
     name, said = pair
     fields = intent.args.model_fields
-    flags, never = TABLES.get(intent.name, (FLAGS, NEVER))
+    never = NEVER.get(intent.name, NEVER["eval"])
     value: JsonValue
     if name in never:
         out.append(refused(name, never[name]))
@@ -52,6 +52,7 @@ def assign(
     elif "dataset_args" in fields and name in {"few_shot_num", "subset_list", "subset"}:
         _assign_to_datasets(name, said, args, out)
     else:
+        flags = table(intent.name if intent.name in NEVER else "eval").kinds
         known = refusal(name, intent) if name in flags else "refused.unknown_flag"
         out.append(refused(name, known or "refused.unknown_flag"))
 

@@ -9,7 +9,7 @@ from pydantic import JsonValue
 from handlers.intents.admit import refused
 from handlers.intents.assign import assign
 from handlers.intents.clean import squeeze
-from handlers.intents.flags import FLAGS as EVALSCOPE_FLAGS
+from handlers.intents.flags import table
 from handlers.intents.lexicon import FLAGS, STOP
 from handlers.intents.names import MARKS, Kind, Mention, mask, mentions, wanted
 from handlers.intents.parsed import Refused, Vocabulary
@@ -80,7 +80,7 @@ def _take_pair(
     name, said = match[1].lower().replace("-", "_"), match[2].strip("\"'").rstrip(".!?")
     if name in {"subset", "subset_list"}:
         return f" subset {said} "
-    if name in intent.args.model_fields or name in GenerationSettings.model_fields or name in EVALSCOPE_FLAGS:
+    if name in intent.args.model_fields or name in GenerationSettings.model_fields or name in table("eval").kinds:
         assign(intent, (name, said), args, out, vocabulary)
         return " , "
     return match[0]

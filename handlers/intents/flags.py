@@ -1,191 +1,84 @@
-"""The flags of `evalscope eval` and `perf` 1.14.1 as data, and why some of them never come from chat."""
+"""The parameters of EvalScope's commands, from the shipped catalog, and why some of them never come from chat."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
-from typing import Literal
+from typing import NamedTuple
 
-Kind = Literal["str", "list", "int", "ints", "float", "floats", "json", "any_json", "pairs", "switch", "on_off"]
+from jobs.catalog import Kind, plain, snapshot
 
-FLAGS: Mapping[str, Kind] = {
-    "model": "str",
-    "model_id": "str",
-    "model_args": "pairs",
-    "model_task": "str",
-    "chat_template": "str",
-    "datasets": "list",
-    "dataset_args": "json",
-    "dataset_dir": "str",
-    "dataset_hub": "str",
-    "generation_config": "pairs",
-    "eval_type": "str",
-    "eval_backend": "str",
-    "eval_config": "str",
-    "eval_batch_size": "int",
-    "limit": "float",
-    "repeats": "int",
-    "use_cache": "str",
-    "rerun_review": "switch",
-    "work_dir": "str",
-    "no_timestamp": "switch",
-    "enable_progress_tracker": "switch",
-    "ignore_errors": "switch",
-    "debug": "switch",
-    "dry_run": "switch",
-    "seed": "int",
-    "api_key": "str",
-    "api_url": "str",
-    "timeout": "float",
-    "stream": "switch",
-    "judge": "json",
-    "judge_strategy": "str",
-    "judge_model_args": "json",
-    "analysis_report": "switch",
-    "collect_perf": "switch",
-    "no_collect_perf": "switch",
-    "agent_config": "json",
-    "sandbox": "json",
-    "use_sandbox": "switch",
-    "sandbox_type": "str",
-    "sandbox_manager_config": "json",
+COMMANDS: Mapping[str, str] = {
+    "eval": "eval",
+    "perf": "perf",
+    "benchmark-info": "benchmarks",
+    "service": "dashboard",
+    "app": "dashboard",
 }
-"""Flag (snake case) → how EvalScope's parser reads its value; `pairs` is JSON or key=value,key=value."""
+"""EvalScope's sub-command → the intent it is."""
 
-PERF_FLAGS: Mapping[str, Kind] = {
-    "model": "str",
-    "attn_implementation": "str",
-    "api": "str",
-    "tokenizer_path": "str",
-    "url": "str",
-    "port": "int",
-    "headers": "list",
-    "api_key": "str",
-    "connect_timeout": "int",
-    "read_timeout": "int",
-    "total_timeout": "int",
-    "no_test_connection": "switch",
-    "scenario": "str",
-    "number": "ints",
-    "parallel": "ints",
-    "rate": "floats",
-    "warmup_num": "float",
-    "enable_pd_metrics": "switch",
-    "open_loop": "switch",
-    "sleep_interval": "int",
-    "duration": "float",
-    "sla_auto_tune": "switch",
-    "sla_variable": "str",
-    "sla_params": "any_json",
-    "sla_num_runs": "int",
-    "sla_upper_bound": "int",
-    "sla_lower_bound": "int",
-    "sla_fixed_parallel": "int",
-    "sla_number_multiplier": "float",
-    "db_commit_interval": "int",
-    "queue_size_multiplier": "int",
-    "in_flight_task_multiplier": "int",
-    "num_workers": "int",
-    "log_every_n_query": "int",
-    "debug": "switch",
-    "visualizer": "str",
-    "wandb_api_key": "str",
-    "swanlab_api_key": "str",
-    "swanlab_host": "str",
-    "name": "str",
-    "alias": "str",
-    "enable_progress_tracker": "switch",
-    "max_prompt_length": "int",
-    "min_prompt_length": "int",
-    "prefix_length": "int",
-    "prefix_count": "int",
-    "prompt": "str",
-    "query_template": "str",
-    "apply_chat_template": "on_off",
-    "image_width": "int",
-    "image_height": "int",
-    "image_format": "str",
-    "image_num": "int",
-    "image_patch_size": "int",
-    "outputs_dir": "str",
-    "no_timestamp": "switch",
-    "dataset": "str",
-    "dataset_path": "str",
-    "data_source": "str",
-    "dataset_offset": "int",
-    "dataset_args": "json",
-    "frequency_penalty": "float",
-    "repetition_penalty": "float",
-    "logprobs": "switch",
-    "max_tokens": "ints",
-    "min_tokens": "int",
-    "n_choices": "int",
-    "seed": "int",
-    "stop": "list",
-    "stop_token_ids": "list",
-    "stream": "on_off",
-    "temperature": "float",
-    "top_p": "float",
-    "top_k": "int",
-    "extra_args": "json",
-    "tokenize_prompt": "switch",
-    "multi_turn": "switch",
-    "min_turns": "int",
-    "max_turns": "int",
-    "multi_turn_args": "str",
+NEVER: Mapping[str, Mapping[str, str]] = {
+    "eval": {
+        "api_key": "refused.api_key",
+        "model_args": "refused.model_args",
+        "chat_template": "refused.path",
+        "dataset_dir": "refused.path",
+        "eval_config": "refused.path",
+        "model_id": "refused.managed",
+        "work_dir": "refused.managed",
+        "no_timestamp": "refused.managed",
+        "enable_progress_tracker": "refused.managed",
+        "ignore_errors": "refused.managed",
+        "debug": "refused.managed",
+        "collect_perf": "refused.managed",
+        "dry_run": "refused.dry_run",
+        "use_cache": "refused.use_cache",
+        "agent_config": "refused.agent_config",
+        "sandbox_type": "refused.sandbox",
+        "sandbox_manager_config": "refused.sandbox",
+        "outputs_dir": "refused.managed",
+        "headers": "refused.headers",
+    },
+    "perf": {
+        "api_key": "refused.api_key",
+        "wandb_api_key": "refused.api_key",
+        "swanlab_api_key": "refused.api_key",
+        "headers": "refused.headers",
+        "query_template": "refused.path",
+        "dataset_path": "refused.path",
+        "outputs_dir": "refused.managed",
+        "no_timestamp": "refused.managed",
+        "name": "refused.managed",
+        "alias": "refused.managed",
+        "debug": "refused.managed",
+        "enable_progress_tracker": "refused.managed",
+        "no_test_connection": "refused.managed",
+        "db_commit_interval": "refused.managed",
+        "queue_size_multiplier": "refused.managed",
+        "in_flight_task_multiplier": "refused.managed",
+        "num_workers": "refused.managed",
+        "visualizer": "refused.visualizer",
+        "swanlab_host": "refused.visualizer",
+        "port": "refused.perf_local",
+        "attn_implementation": "refused.perf_local",
+        "scenario": "refused.agent_config",
+    },
+    "benchmark-info": {
+        "update": "refused.maintains",
+        "compute_stats": "refused.maintains",
+        "translate": "refused.maintains",
+        "force": "refused.maintains",
+        "generate_docs": "refused.maintains",
+        "update_index": "refused.maintains",
+        "format": "refused.managed",
+        "workers": "refused.managed",
+    },
+    "service": dict.fromkeys(("host", "port", "outputs", "debug"), "refused.managed"),
+    "app": dict.fromkeys(("host", "port", "outputs", "debug"), "refused.managed"),
 }
-"""The same for `evalscope perf`; `on_off` has a `--no-…` form."""
-SHORT: Mapping[str, str] = {"n": "number"}
-"""`evalscope perf`'s one-letter flags."""
-
-NEVER: Mapping[str, str] = {
-    "api_key": "refused.api_key",
-    "model_args": "refused.model_args",
-    "chat_template": "refused.path",
-    "dataset_dir": "refused.path",
-    "eval_config": "refused.path",
-    "work_dir": "refused.managed",
-    "no_timestamp": "refused.managed",
-    "enable_progress_tracker": "refused.managed",
-    "debug": "refused.managed",
-    "dry_run": "refused.managed",
-    "collect_perf": "refused.managed",
-    "no_collect_perf": "refused.managed",
-    "agent_config": "refused.agent_config",
-    "sandbox_type": "refused.sandbox",
-    "sandbox_manager_config": "refused.sandbox",
-    "outputs_dir": "refused.managed",
-    "headers": "refused.headers",
-}
-"""Parameters that never come from chat → the text that says why."""
-
-PERF_NEVER: Mapping[str, str] = {
-    "api_key": "refused.api_key",
-    "wandb_api_key": "refused.api_key",
-    "swanlab_api_key": "refused.api_key",
-    "headers": "refused.headers",
-    "query_template": "refused.path",
-    "dataset_path": "refused.path",
-    "outputs_dir": "refused.managed",
-    "no_timestamp": "refused.managed",
-    "name": "refused.managed",
-    "alias": "refused.managed",
-    "debug": "refused.managed",
-    "enable_progress_tracker": "refused.managed",
-    "no_test_connection": "refused.managed",
-    "db_commit_interval": "refused.managed",
-    "queue_size_multiplier": "refused.managed",
-    "in_flight_task_multiplier": "refused.managed",
-    "num_workers": "refused.managed",
-    "visualizer": "refused.headers",
-    "swanlab_host": "refused.headers",
-    "port": "refused.perf_local",
-    "attn_implementation": "refused.perf_local",
-    "scenario": "refused.agent_config",
-}
-"""The same for a stress test."""
+"""Sub-command → its parameters that never come from chat → the text that says why."""
 
 NEVER_INSIDE: Mapping[str, str] = {
-    "api_key": "refused.api_key",
     "headers": "refused.headers",
     "extra_headers": "refused.headers",
     "default_headers": "refused.headers",
@@ -208,8 +101,32 @@ EVAL_TYPES = frozenset({
 })  # fmt: skip
 """EvalScope's evaluation types but `custom`, which is code on the worker."""
 
-TABLES: Mapping[str, tuple[Mapping[str, Kind], Mapping[str, str]]] = {
-    "eval": (FLAGS, NEVER),
-    "perf": (PERF_FLAGS, PERF_NEVER),
-}
-"""Intent → the flags of its `evalscope` command, and those that never come from chat."""
+_SECRET_WORDS = ("apikey", "secret", "password", "passwd", "accesstoken", "authtoken", "authorization", "credential")
+
+
+class Table(NamedTuple):
+    """What one sub-command takes."""
+
+    kinds: Mapping[str, Kind]
+    """Parameter → how EvalScope's parser reads its value."""
+    flags: Mapping[str, str]
+    """How it is written, `--limit` or `-n` → parameter."""
+    choices: Mapping[str, tuple[str, ...]]
+    """Parameter → the values it can have, where they are listed."""
+
+
+@functools.cache
+def table(command: str) -> Table:
+    """Return a sub-command's table, an empty one for what is no sub-command."""
+    infos = [info for info in snapshot().parameters if info.command == command and "." not in info.name]
+    return Table(
+        kinds={info.name: info.kind for info in infos},
+        flags={flag: info.name for info in infos for flag in info.flags},
+        choices={info.name: info.choices for info in infos if info.choices},
+    )
+
+
+def names_secret(name: str) -> bool:
+    """Tell whether a key or a variable of this name holds a secret, whatever its value looks like."""
+    folded = plain(name)
+    return folded == "token" or any(word in folded for word in _SECRET_WORDS)

@@ -11,7 +11,7 @@ from handlers.intents.admit import refused
 from handlers.intents.assign import assign
 from handlers.intents.clean import squeeze
 from handlers.intents.eval_request import objects
-from handlers.intents.flags import PERF_FLAGS
+from handlers.intents.flags import table
 from handlers.intents.lexicon import FLAGS
 from handlers.intents.names import mask, mentions, wanted
 from handlers.intents.numbers import to_number
@@ -92,7 +92,7 @@ def _take_pair(
     match: re.Match[str], intent: Intent, args: dict[str, JsonValue], out: list[Refused], vocabulary: Vocabulary
 ) -> str:
     name, said = match[1].lower().replace("-", "_"), match[2].strip("\"'").rstrip(".!?")
-    if name in intent.args.model_fields or name in PERF_FLAGS:
+    if name in intent.args.model_fields or name in table("perf").kinds:
         assign(intent, (name, said), args, out, vocabulary)
         return " , "
     return match[0]

@@ -12,7 +12,7 @@ _OPENAI = (
     r"(?=[A-Za-z_\-]{0,80}\d)[A-Za-z0-9_\-]{16,})"
 )
 _NAMED = (
-    r"(?i:\b(?:api[ _-]?key|access[ _-]?key|secret|password|token)\b)[\"']?\s*(?:[=:]|\bis\b|是)?\s*[\"']?"
+    r"(?P<named>(?i:\b(?:api[ _-]?key|access[ _-]?key|secret|password|token)\b)[\"']?\s*(?:[=:]|\bis\b|是)?\s*[\"']?)"
     r"(?=[A-Za-z_\-]{0,80}\d)(?=[\d_\-]{0,80}[A-Za-z])[A-Za-z0-9_\-+/]{20,}"
 )
 _SHAPES: tuple[tuple[str, str], ...] = (
@@ -42,5 +42,10 @@ def find_secrets(text: str) -> list[str]:
 def redact(text: str) -> str:
     """Return `text` with every secret replaced by `[redacted]`."""
     for _, shape in _KINDS:
-        text = shape.sub(REDACTED, text)
+        text = shape.sub(_hide, text)
     return text
+
+
+def _hide(match: re.Match[str]) -> str:
+    """Leave the name and the quote before a secret, so that the code it stands in can still be read."""
+    return f"{match.groupdict().get('named', '')}{REDACTED}"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-_CONTINUED = re.compile(r"\\[ \t]*\n")
+_CONTINUED = re.compile(r"\\[ \t]*\n|[\^`][ \t]*\n(?=\s*[—–-]{1,2}[a-z])|\\\s*$")
+"""A line that goes on, as sh, cmd and PowerShell write it; or a backslash with nothing left to go on with."""
 _NEXT_FLAG = re.compile(r"\n\s*(?=[—–-]{1,2}[a-z])")
 _PAIR = {"'": re.compile(r"'([^']*)'"), '"': re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)}
 _ESCAPED = re.compile(r'\\(["\\$`])')
@@ -23,10 +24,14 @@ class Word:
 
 @dataclass
 class Words:
-    """The words of one command. `operator`: a shell operator follows it; `rest`: what stands on later lines."""
+    """The words of one command.
+
+    `operator`: a shell operator follows it; `unclosed`: a quote never ends; `rest`: what stands on later lines.
+    """
 
     words: list[Word] = field(default_factory=list)
     operator: bool = False
+    unclosed: bool = False
     rest: str = ""
 
 
@@ -48,7 +53,8 @@ def split(text: str) -> Words:
             continue
         part, end = _part(text, at)
         if end == at:  # an operator, or a quote that never ends
-            found.operator = True
+            found.operator = char not in _PAIR
+            found.unclosed = char in _PAIR
             word = None if word is not None and char in "<>" and word.text.isdigit() else word
             break
         word, at = Word((word.text if word else "") + part.text, part.expands or bool(word and word.expands)), end

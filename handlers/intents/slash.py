@@ -11,7 +11,7 @@ from handlers.intents.admit import settle
 from handlers.intents.assign import assign
 from handlers.intents.clean import without_ticks
 from handlers.intents.command_line import parse_flags
-from handlers.intents.flags import TABLES
+from handlers.intents.flags import COMMANDS
 from handlers.intents.grammar import parse_as, parse_text
 from handlers.intents.lexicon import RUN_REF, SENTENCE_WORDS
 from handlers.intents.names import dataset_names
@@ -52,8 +52,10 @@ def _commands() -> Mapping[str, Intent]:
 
 def _parse(intent: Intent, rest: str, vocabulary: Vocabulary) -> Parsed:
     said = [_unquote(word) for word in _words(rest)]
-    if intent.name in TABLES and _FLAG.search(rest):
-        return parse_flags(intent, [Word(word) for word in said], [])
+    if intent.name in COMMANDS and _FLAG.search(rest):
+        return parse_flags(intent.name, [Word(word) for word in said], [])
+    if intent.name == "help" and len(said) == 1 and (about := said[0].lstrip("-—–")):
+        return settle(intent, {"about": about}, by="command_line")
     assigned = [match for word in said if (match := _PAIR.fullmatch(word))]
     assigned.sort(key=lambda match: not match[1].startswith("dataset"))
     bare = [part for word in said if not _PAIR.fullmatch(word) for part in word.split(",") if part]

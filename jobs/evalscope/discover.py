@@ -1,4 +1,4 @@
-"""What the installed EvalScope can evaluate, read from its metadata files without importing it."""
+"""What the installed EvalScope can evaluate: benchmarks from its metadata files, parameters from its own parsers."""
 
 from __future__ import annotations
 
@@ -9,15 +9,20 @@ import re
 from pathlib import Path
 from typing import Any
 
-from jobs.catalog import BenchmarkInfo, Catalog
+from jobs.catalog import BenchmarkInfo, BenchmarkParameter, Catalog
+from jobs.evalscope.parameters import plain_default, read_parameters
 
 
 def read_catalog(*, prose: bool = True) -> Catalog:
-    """Read every benchmark's metadata; with `prose`, the first paragraph of each description too."""
+    """Read every benchmark's metadata and every parameter; with `prose`, what EvalScope says of them too."""
     folder = package_folder() / "benchmarks" / "_meta"
     extras = _extras()
     benchmarks = [_benchmark(path, extras, prose=prose) for path in sorted(folder.glob("*.json"))]
-    return Catalog(evalscope_version=importlib.metadata.version("evalscope"), benchmarks=tuple(benchmarks))
+    return Catalog(
+        evalscope_version=importlib.metadata.version("evalscope"),
+        benchmarks=tuple(benchmarks),
+        parameters=read_parameters(prose=prose),
+    )
 
 
 def package_folder() -> Path:
@@ -44,8 +49,22 @@ def _benchmark(path: Path, extras: frozenset[str], *, prose: bool) -> BenchmarkI
         paper_url=meta.get("paper_url") or "",
         runs_code=bool(meta.get("sandbox_config")),
         extra=extra if extra in extras else "",
+        parameters=tuple(
+            _parameter(name, spec, prose=prose) for name, spec in (meta.get("extra_params") or {}).items()
+        ),
         description=_overview(data["readme"].get("en", ""), meta.get("description", "")) if prose else "",
         description_zh=_overview(data["readme"].get("zh", ""), "") if prose else "",
+    )
+
+
+def _parameter(name: str, spec: Any, *, prose: bool) -> BenchmarkParameter:
+    facts = spec if isinstance(spec, dict) and "value" in spec else {"value": spec}
+    return BenchmarkParameter(
+        name=name,
+        type=str(facts.get("type") or ""),
+        default=plain_default(facts["value"]),
+        choices=tuple(map(str, facts.get("choices") or ())),
+        help=" ".join(str(facts.get("description") or "").split()) if prose else "",
     )
 
 

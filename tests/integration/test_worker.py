@@ -324,6 +324,20 @@ def test_a_worker_publishes_what_it_can_evaluate(office: Office) -> None:
     assert set(published.by_name) == set(snapshot().by_name)
 
 
+def test_a_worker_publishes_what_each_parameter_does(office: Office) -> None:
+    published = Catalog.model_validate_json(cast("bytes", office.redis.get(CATALOG_KEY)))
+    facts = tuple(info.model_copy(update={"help": ""}) for info in published.parameters)
+    assert facts == snapshot().parameters
+    explained = {(info.command, info.name) for info in published.parameters if info.help}
+    assert {
+        ("eval", "limit"),
+        ("perf", "sla_num_runs"),
+        ("perf", "url"),
+        ("eval", "generation_config.top_p"),
+    } <= explained
+    assert any(parameter.help for info in published.benchmarks for parameter in info.parameters)
+
+
 def test_a_worker_appears_when_it_starts_and_leaves_on_sigterm(
     tmp_path_factory: pytest.TempPathFactory, redis_server: EmbeddedServer
 ) -> None:

@@ -120,6 +120,32 @@ def test_chat_answers_in_the_persons_language_as_json_lines_alone(tmp_path: Path
     assert "Medical" in lines[1]["text"]
 
 
+def test_chat_answers_what_evalscopes_own_commands_ask(tmp_path: Path) -> None:
+    told = scopebot(
+        "chat", "--json", "evalscope --version", "What does --sla-num-runs do?", "evalscope benchmark-info gsm8k",
+        "evalscope service", "evalscope perf --help", data=tmp_path, SCOPEBOT_PORT="0",
+        SCOPEBOT_DASHBOARD_URL="https://dash.example",
+    )  # fmt: skip
+    assert told.returncode == 0, told.stderr
+    version, parameter, benchmark, dashboard, flags = [json.loads(line) for line in told.stdout.splitlines()]
+    assert "EvalScope" in version["text"]
+    assert "--sla-num-runs" in parameter["text"]
+    assert benchmark["text"] == "GSM8K (gsm8k)"
+    assert {"type": "link", "label": "EvalScope's dashboard", "url": "https://dash.example"} in dashboard["parts"]
+    assert any("--parallel" in row for part in flags["parts"] if part["type"] == "table" for row in part["rows"])
+
+
+def test_parse_reads_a_pasted_script_and_keeps_its_key_out(tmp_path: Path) -> None:
+    script = "run_task({'model': 'm', 'datasets': ['gsm8k'], 'api_key': 'hunter2', 'limit': 5})"
+    out = scopebot("parse", script, data=tmp_path).stdout
+    parsed = json.loads(out)
+    assert list(parsed) == ["intent", "args", "missing", "refused", "question", "by", "more"]
+    assert (parsed["intent"], parsed["by"]) == ("eval", "command_line")
+    assert parsed["args"] == {"model": "m", "datasets": ["gsm8k"], "limit": 5}
+    assert parsed["refused"] == [{"name": "api_key", "reason": "refused.api_key"}]
+    assert "hunter2" not in out
+
+
 def test_chat_ends_with_2_while_a_question_waits_and_1_when_something_was_refused(tmp_path: Path) -> None:
     assert (
         scopebot("chat", "--json", "evaluate mock on mmlu, 100 samples", data=tmp_path, SCOPEBOT_PORT="0").returncode

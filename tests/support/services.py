@@ -39,6 +39,7 @@ class FakeServices:
         self.logs: dict[int, str] = {}
         self.alive: list[dict[str, str]] = [{"name": "w1", "evalscope": "1.14.1", "seen": "now"}]
         self.starting = False
+        self.dashboard_url: str | None = None
         self._ids = itertools.count(1)
 
     async def vocabulary(self) -> Vocabulary:

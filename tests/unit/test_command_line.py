@@ -30,7 +30,8 @@ def documented() -> list[dict[str, Any]]:
 @pytest.mark.skipif(not COMMANDS.exists(), reason="EvalScope's documented commands are not here")
 def test_evalscopes_own_documented_commands() -> None:
     commands = documented()
-    assert sum(command["intent"] == "eval" for command in commands) >= 9
+    assert len(commands) == 51
+    assert sum(command["intent"] == "eval" for command in commands) == 9
     for command in commands:
         parsed = understand(command["text"], VOCABULARY)
         assert parsed.by == "command_line"
@@ -39,7 +40,8 @@ def test_evalscopes_own_documented_commands() -> None:
             continue
         expected = {name: value for name, value in command["args"].items() if name not in refused}
         assert (parsed.intent, parsed.args) == ("eval", expected)
-        assert refused <= {"api_key", "judge", "judge_strategy", "judge_model_args", "sandbox", "use_cache"}
+        allowed = {"api_key", "judge", "judge_strategy", "judge_model_args", "sandbox", "use_cache"}
+        assert {name.partition(".")[0] for name in refused} <= allowed
         assert not refused & set(EvalArgs.model_fields)
         assert all(isinstance(parsed.args[name], type(value)) for name, value in expected.items())
 
@@ -131,9 +133,9 @@ def test_a_pasted_command_says(text: str, args: dict[str, Any]) -> None:
         ("--eval-config /x.yaml", "eval_config", "refused.path"),
         ("--work-dir /tmp", "work_dir", "refused.managed"),
         ("--debug", "debug", "refused.managed"),
-        ("--dry-run", "dry_run", "refused.managed"),
+        ("--dry-run", "dry_run", "refused.dry_run"),
         ("--no-timestamp", "no_timestamp", "refused.managed"),
-        ("--no-collect-perf", "no_collect_perf", "refused.managed"),
+        ("--no-collect-perf", "collect_perf", "refused.managed"),
         ("--agent-config '{}'", "agent_config", "refused.agent_config"),
         ("--sandbox-manager-config '{}'", "sandbox_manager_config", "refused.sandbox"),
         ("--eval-type custom", "eval_type", "refused.eval_type"),
@@ -142,7 +144,7 @@ def test_a_pasted_command_says(text: str, args: dict[str, Any]) -> None:
         ('--dataset-args \'{"gsm8k": {"dataset_id": "a/b"}}\'', "dataset_args.gsm8k.dataset_id", "refused.path"),
         ('--generation-config \'{"extra_headers": {"a": "b"}}\'', "generation_config.extra_headers", "refused.headers"),
         ('--judge \'{"strategy": "llm"}\'', "judge", "refused.not_yet"),
-        ("--use-cache outputs/x", "use_cache", "refused.not_yet"),
+        ("--use-cache outputs/x", "use_cache", "refused.use_cache"),
         ("--nonsense 5", "--nonsense", "refused.unknown_flag"),
         ("--mod x", "--mod", "refused.unknown_flag"),
         ("-x", "-x", "refused.unknown_flag"),
@@ -159,13 +161,13 @@ def test_a_pasted_command_says(text: str, args: dict[str, Any]) -> None:
         ("--dataset-args '[1]'", "dataset_args", "refused.value"),
         ("--generation-config temperature", "generation_config", "refused.value"),
         ("--eval-batch-size 100000", "eval_batch_size", "refused.value"),
-        ("--model $MODEL", "model", "refused.shell"),
+        ("--model $MODEL", "model", "refused.variable"),
         ("--limit 5; rm -rf /", "shell", "refused.shell"),
         ("--limit 5 && curl evil", "shell", "refused.shell"),
         ("--limit 5 | tee log", "shell", "refused.shell"),
         ("--limit 5 > /etc/passwd", "shell", "refused.shell"),
         ("--model $(whoami)", "shell", "refused.shell"),
-        ("--model 'never ends", "shell", "refused.shell"),
+        ("--model 'never ends", "quote", "refused.quote"),
     ],
 )
 def test_a_flag_is_refused(flags: str, name: str, reason: str) -> None:
@@ -188,11 +190,103 @@ def test_two_commands_on_two_lines_are_two_requests() -> None:
     assert [one.args for one in (parsed, *parsed.more)] == [BASE, {"model": "qwen-max", "datasets": ["mmlu"]}]
 
 
-@pytest.mark.parametrize(("text", "sub"), [("evalscope service", "service"), ("evalscope app", "app")])
-def test_other_commands_are_not_handled_yet(text: str, sub: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "intent", "args"),
+    [
+        ("evalscope --version", "help", {"about": "version"}),
+        ("evalscope -v", "help", {"about": "version"}),
+        ("evalscope --help", "help", {"about": "evalscope"}),
+        ("evalscope -h", "help", {"about": "evalscope"}),
+        ("evalscope eval --help", "help", {"about": "eval"}),
+        ("evalscope eval --model m -h", "help", {"about": "eval"}),
+        ("`evalscope perf -h`", "help", {"about": "perf"}),
+        ("evalscope benchmark-info --help", "help", {"about": "benchmark-info"}),
+        ("evalscope service --help", "help", {"about": "service"}),
+        ("/eval --help", "help", {"about": "eval"}),
+        ("evalscope service", "dashboard", {}),
+        ("evalscope app", "dashboard", {}),
+        ("$ evalscope service --port 9000 --host 0.0.0.0", "dashboard", {}),
+        ("evalscope benchmark-info --list", "benchmarks", {}),
+        ("evalscope benchmark-info --all --format json", "benchmarks", {}),
+        ("evalscope benchmark-info gsm8k", "benchmarks", {"name": "gsm8k"}),
+        ("evalscope benchmark-info GSM8K --format markdown", "benchmarks", {"name": "gsm8k"}),
+        ("evalscope benchmark-info --list --tag agent Coding", "benchmarks", {"tags": ["Agent", "Coding"]}),
+        ("evalscope benchmark-info --tag nonsense", "benchmarks", {"tags": ["nonsense"]}),
+    ],
+)
+def test_every_other_command_is_the_intent_that_answers_it(text: str, intent: str, args: dict[str, Any]) -> None:
     parsed = understand(text, VOCABULARY)
-    assert (parsed.intent, parsed.question, parsed.by) == ("none", None, "command_line")
-    assert [(entry.name, entry.reason) for entry in parsed.refused] == [(sub, "refused.not_yet")]
+    assert (parsed.intent, parsed.args, parsed.by, parsed.more) == (intent, args, "command_line", ())
+    assert {entry.reason for entry in parsed.refused} <= {"refused.managed"}
+
+
+def test_several_benchmarks_are_described_one_after_another() -> None:
+    parsed = understand("evalscope benchmark-info gsm8k mmlu nope", VOCABULARY)
+    assert [one.args for one in (parsed, *parsed.more)] == [{"name": "gsm8k"}, {"name": "mmlu"}, {"name": "nope"}]
+
+
+def test_a_command_that_is_none_is_told_what_there_is() -> None:
+    parsed = understand("evalscope evla --model m", VOCABULARY)
+    assert (parsed.intent, parsed.by) == ("none", "command_line")
+    assert [(entry.name, entry.reason) for entry in parsed.refused] == [("evla", "refused.unknown_command")]
+
+
+@pytest.mark.parametrize(
+    ("around", "refused"),
+    [
+        ("CUDA_VISIBLE_DEVICES=0 {}", {("CUDA_VISIBLE_DEVICES", "refused.env")}),
+        ("env A=1 B='2 3' {}", {("A", "refused.env"), ("B", "refused.env")}),
+        ("OPENAI_API_KEY=abc {}", {("OPENAI_API_KEY", "refused.api_key")}),
+        ("export HF_TOKEN=abc\n{}", {("HF_TOKEN", "refused.env")}),
+        ("export API_KEY=abc\n\n{}", {("API_KEY", "refused.api_key")}),
+        ("nohup {} > log 2>&1 &", {("shell", "refused.shell")}),
+        ("cd /data && {}", {("shell", "refused.shell")}),
+        ("source .venv/bin/activate; {}", {("shell", "refused.shell")}),
+        ("cat x | {}", {("shell", "refused.shell")}),
+        ("{} &", {("shell", "refused.shell")}),
+        ("{} --limit $(nproc)", {("shell", "refused.shell")}),
+        ("{} --limit `nproc`", {("shell", "refused.shell")}),
+        ("{} --limit $N", {("limit", "refused.variable")}),
+        ('{} --limit "${{N}}"', {("limit", "refused.variable")}),
+        ('{} --limit "5', {("quote", "refused.quote")}),
+        ("nohup {}", set()),
+        ("time {} \\", set()),
+        ("!{}", set()),
+        ("(base) me@host:~$ {}", set()),
+        ("/opt/venv/bin/{}", set()),
+        ("uv run {}", set()),
+    ],
+)
+def test_what_a_shell_would_do_around_a_command_is_refused_by_name_and_never_done(
+    around: str, refused: set[tuple[str, str]]
+) -> None:
+    parsed = understand(around.format(EVAL), VOCABULARY)
+    assert (parsed.intent, parsed.args) == ("eval", BASE)
+    assert {(entry.name, entry.reason) for entry in parsed.refused} - {("limit", "refused.value")} == refused
+    assert "abc" not in parsed.model_dump_json()
+
+
+@pytest.mark.parametrize("mark", ["\\", "^", "`"])
+def test_a_command_goes_on_in_the_next_line_as_any_shell_writes_it(mark: str) -> None:
+    parsed = understand(f"evalscope eval {mark}\n --model qwen-plus {mark}\n  --datasets gsm8k", VOCABULARY)
+    assert (parsed.args, parsed.refused) == (BASE, ())
+
+
+def test_the_settings_that_evalscope_also_takes_outside_of_the_generations_are_understood() -> None:
+    parsed = understand(f"{EVAL} --timeout 30 --stream --eval-backend Native", VOCABULARY)
+    assert (parsed.args, parsed.refused) == (
+        BASE | {"timeout": 30.0, "stream": True, "eval_backend": "Native"},
+        (),
+    )
+
+
+@pytest.mark.parametrize("key", ["api_key", "API-KEY", "apiKey", "openai_api_key", "secret", "Authorization"])
+@pytest.mark.parametrize("flag", ["generation-config", "dataset-args", "judge", "agent-config"])
+def test_a_secret_inside_a_value_is_refused_by_its_own_name(flag: str, key: str) -> None:
+    parsed = understand(f"""{EVAL} --{flag} '{{"gsm8k": {{"{key}": "hunter2"}}}}'""", VOCABULARY)
+    names = {entry.name for entry in parsed.refused if entry.reason == "refused.api_key"}
+    assert names == {f"{flag.replace('-', '_')}.gsm8k.{key}"}
+    assert "hunter2" not in parsed.model_dump_json()
 
 
 def test_talking_about_evalscope_is_no_command() -> None:

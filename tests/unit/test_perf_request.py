@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
-import importlib.util
-import inspect
 import time
 from typing import Any
 
@@ -13,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handlers.commands.perf import PerfArgs
-from handlers.intents.flags import PERF_FLAGS, PERF_NEVER, SHORT
 from handlers.intents.parsed import Parsed, Vocabulary
 from handlers.understand import understand
 from jobs.catalog import snapshot
@@ -172,8 +168,8 @@ def test_a_pasted_command_keeps_names_and_shapes(flags: str, args: dict[str, Any
         ("--headers Authorization=x", "headers", "refused.headers"),
         ("--api-key $KEY", "api_key", "refused.api_key"),
         ("--wandb-api-key abc", "wandb_api_key", "refused.api_key"),
-        ("--visualizer wandb", "visualizer", "refused.headers"),
-        ("--swanlab-host http://x", "swanlab_host", "refused.headers"),
+        ("--visualizer wandb", "visualizer", "refused.visualizer"),
+        ("--swanlab-host http://x", "swanlab_host", "refused.visualizer"),
         ("--outputs-dir /tmp", "outputs_dir", "refused.managed"),
         ("--debug", "debug", "refused.managed"),
         ("--port 1", "port", "refused.perf_local"),
@@ -188,35 +184,6 @@ def test_a_flag_that_is_not_for_chat_is_refused_by_name(flags: str, name: str, r
     parsed = ask(f"{PASTED} {flags}")
     assert (name, reason) in {(entry.name, entry.reason) for entry in parsed.refused}
     assert name not in parsed.args
-
-
-def test_every_flag_of_evalscopes_parser_is_understood_or_refused_by_name() -> None:
-    arguments = pytest.importorskip("evalscope.perf.arguments")
-    parser = argparse.ArgumentParser()
-    arguments.add_argument(parser)
-    actions = {action.dest: action for action in parser._actions if action.dest != "help"}
-    assert set(PERF_FLAGS) == set(actions)
-    assert set(PERF_NEVER) <= set(PERF_FLAGS)
-    assert not set(PERF_NEVER) & set(PerfArgs.model_fields)
-    shorts = {
-        flag.removeprefix("-") for a in actions.values() for flag in a.option_strings if not flag.startswith("--")
-    }
-    assert set(SHORT) == shorts
-    kinds = {
-        "ints": (int, "+"), "floats": (float, "+"), "int": (int, None), "float": (float, None),
-        "json": (arguments.json.loads, None), "any_json": (arguments.json.loads, None),
-    }  # fmt: skip
-    for name, kind in PERF_FLAGS.items():
-        action = actions[name]
-        assert (kind == "switch") == isinstance(action, argparse._StoreTrueAction), name
-        assert (kind == "on_off") == isinstance(action, argparse.BooleanOptionalAction), name
-        if kind in kinds:
-            assert (action.type, action.nargs) == kinds[kind], name
-
-
-def test_evalscopes_perf_is_installed_or_the_test_above_says_so() -> None:
-    assert importlib.util.find_spec("evalscope.perf") is not None
-    assert "url" in inspect.signature(PerfArgs).parameters
 
 
 WORDS = st.sampled_from([
