@@ -18,6 +18,7 @@ from bot.app import Bot, open_bot
 from bot.settings import BotSettings
 from handlers.incoming import Incoming
 from jobs.events import Event, read_progress
+from jobs.fleet import living_workers
 from jobs.ledger import Ledger
 from jobs.lifecycle import ENDED, RunState
 from jobs.models import Failure, Run
@@ -71,17 +72,17 @@ async def bot(tmp_path_factory: pytest.TempPathFactory, endpoint: Endpoint) -> A
     (folder / "hollow").mkdir()
     settings = BotSettings(data_dir=folder, port=0, redis_url=None, database_url=None, artifacts_url=None)
     async with open_bot(settings, workers=1) as bot:
-        await until(lambda: len(light_processes()) == 1)
+        await until(lambda: len(light_processes(bot)) == 1)
         yield bot
 
 
-def light_processes() -> list[psutil.Process]:
-    """Return the light processes of this test's worker that serve the queue: not the checks they fork."""
+def light_processes(bot: Bot) -> list[psutil.Process]:
+    """Return the light process of this bot's worker, without the checks that it forks."""
     found = []
-    for process in psutil.Process().children(recursive=True):
+    for worker in living_workers(bot.services._queue):
         with contextlib.suppress(psutil.Error):  # gone, or about to be
-            if "--checks" in process.cmdline() and "--checks" not in (process.parent() or process).cmdline():
-                found.append(process)
+            children = psutil.Process(int(worker["pid"])).children()
+            found += [child for child in children if "--checks" in child.cmdline()]
     return found
 
 
@@ -144,11 +145,11 @@ async def test_a_run_that_is_in_order_keeps_waiting_and_says_that_it_was_checked
 
 
 async def test_a_light_process_that_is_killed_is_there_again(bot: Bot, busy: Run) -> None:
-    lights = light_processes()
+    lights = light_processes(bot)
     assert len(lights) == 1, [(p.pid, p.ppid(), p.cmdline(), p.status()) for p in lights]
     killed = lights[0]
     os.kill(killed.pid, signal.SIGKILL)
-    await until(lambda: [p for p in light_processes() if p.pid != killed.pid])
+    await until(lambda: [p for p in light_processes(bot) if p.pid != killed.pid])
     run = await ask(bot, Recorder(), "/eval wrong sample_mcq limit=2")
     await until(lambda: bot.services.store.run(run.id).state is RunState.FAILED, 30)
 

@@ -137,7 +137,7 @@ def test_posts_that_were_made_long_ago_go_and_those_that_were_not_made_never(off
 
 def test_posts_of_a_group_stay_until_all_is_said_of_it(office: Office) -> None:
     run = office.run(RunState.SUCCEEDED)
-    office.outbox.record_result(run.name, place(), Message(text="done"), group=run.group_id, final=True)
+    office.outbox.record_result(run.group_id, place(), Message(text="done"), final=True)
     with transaction(office.engine) as session:
         session.execute(update(PostRow).values(state=SENT, sent_at=OLD))
     office.upkeep().tidy(NOW)
