@@ -31,8 +31,11 @@ $(VENV)/.installed: requirements/dev.txt pyproject.toml | $(filter .tools/bin/uv
 demo: install ## a real small model evaluated by a sentence, on this machine alone
 	$(BIN)/python scripts/demo.py
 
-test: install ## the tests, but for the slow ones
-	$(BIN)/pytest -m "$(QUICK)" -n 2 --dist loadfile
+test: install ## the tests, but for the slow ones, with their line coverage
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -m "$(QUICK)" -n 2 --dist loadfile
+	$(BIN)/coverage combine -q
+	$(BIN)/coverage report
 
 test-slow: install ## the tests with a real model, a browser, and faults
 	$(BIN)/pytest -m "real_model or browser or fault"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.app import WORKER_LEAVES_WITHIN
+from bot.beside import LEAVES_WITHIN
 from bot.settings import BotSettings
 from jobs.config import Defaults, Settings
 
@@ -77,7 +77,7 @@ def test_the_worker_still_sees_gpus() -> None:
 
 
 def test_stopping_waits_for_the_local_workers_and_for_the_longest_run() -> None:
-    assert float(directives(UNITS[0])["TimeoutStopSec"][0]) > WORKER_LEAVES_WITHIN
+    assert float(directives(UNITS[0])["TimeoutStopSec"][0]) > LEAVES_WITHIN
     assert directives(UNITS[1])["TimeoutStopSec"] == [f"{Defaults().run_timeout_hours:g}h"]
 
 

@@ -509,8 +509,8 @@ def test_any_mix_of_its_words_is_understood_without_an_error(text: str) -> None:
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("prefix", ["", "evaluate prod on mmlu ", "/eval ", "evalscope eval --dataset-args "])
-def test_long_texts_take_less_than_a_second(unit: str, prefix: str) -> None:
+def test_long_texts_take_seconds_at_most(unit: str, prefix: str) -> None:
     text = prefix + unit * (20_000 // len(unit))
     started = time.process_time()
     check(ask(text))
-    assert time.process_time() - started < 1
+    assert time.process_time() - started < 4  # a quadratic one takes minutes
