@@ -13,7 +13,7 @@ import structlog
 from jobs import cancel
 from jobs.config import Settings
 from jobs.dispatch import Busy, Plan, Waiting, WorkerState, assign
-from jobs.errors import RunKilled
+from jobs.errors import RunLost
 from jobs.events import read_progress
 from jobs.fleet import WAKE, living_workers
 from jobs.lease import holder
@@ -56,6 +56,7 @@ class Dispatcher:
     async def run(self) -> None:
         """Dispatch until cancelled, as long as no other process does."""
         self._silent.clear()  # it begins again after an outage, in which everything was silent
+        self._checked.clear()  # and Redis may have lost what it was told last
         while True:
             await self._redis.blpop([WAKE], timeout=TICK)
             if await self._lease.hold():
@@ -114,7 +115,7 @@ class Dispatcher:
         """Let a run whose worker is gone wait for another one; nothing that its job still says counts."""
         stop(self._queue, run)
         progress = read_progress(self._queue, run.id)
-        failure = Failure(code=RunKilled.code, params={"worker": run.worker, "signal": 0})
+        failure = Failure(code=RunLost.code, params={"worker": run.worker})
         done = 0 if progress is None else progress.done
         log.warning("run lost", run=run.name, attempt=run.attempt, worker=run.worker, done=done)
         try:

@@ -14,7 +14,7 @@
         │   EndpointRejected, EndpointBusy, EndpointBroken, EndpointNotJson
         ├── DatasetUnreachable, DatasetMissing, NoPromptFits, NltkMissing, ExtraMissing
         ├── DiskFull, DiskLow
-        └── NothingScored, RunCrashed, RunKilled, RunTimedOut
+        └── NothingScored, RunCrashed, RunKilled, RunLost, RunTimedOut
 
 An error carries its `code` (its class's name in snake case), and `params`: short facts for the text. Texts stand
 in `handlers/texts`, one per code and language. Anything else that is raised is a bug: people see a run id only.
@@ -205,6 +205,10 @@ class RunCrashed(RunError):
 
 class RunKilled(RunError):
     """The process that evaluated was killed, by the system for its memory, or by a fault in native code."""
+
+
+class RunLost(RunError):
+    """The worker was gone each time that the run was sent to one."""
 
 
 class RunTimedOut(RunError):

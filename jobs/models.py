@@ -424,6 +424,8 @@ class Progress(Frozen):
 class Loss(Frozen):
     """How an attempt was lost: its process killed, its worker or host gone."""
 
+    own: bool = False
+    """The process that evaluated died while its worker lived, so the run itself may be the cause."""
     done: int = 0
     """Samples finished by then, over all attempts."""
     failure: Failure

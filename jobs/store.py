@@ -15,8 +15,10 @@ from jobs.errors import UnknownRun
 from jobs.lifecycle import ENDED, IllegalMove, RunState, check_move
 from jobs.models import SPEC, Failure, Group, Loss, Run, RunResult, Spec
 
-GIVE_UP_AFTER = 2
-"""Attempts that may be lost in a row without a new sample: more than that, and the run itself is the cause."""
+GIVE_UP_AT = 6
+"""What the losses of a run may weigh in a row without a new sample: at that, the run itself is the cause."""
+OWN_LOSS, HOST_LOSS = 3, 1
+"""What one loss weighs. Hosts, Redis and bots fail for reasons of their own, but one run may end its host each time."""
 
 
 class GroupRow(Base):
@@ -57,7 +59,7 @@ class RunRow(Base):
     result: Mapped[dict[str, Any] | None]
     report_ready: Mapped[bool]
     losses: Mapped[int] = mapped_column(default=0, server_default="0")
-    """Attempts lost in a row without a single new sample between them."""
+    """What the attempts weigh that were lost in a row without a single new sample between them."""
     done_at_loss: Mapped[int] = mapped_column(default=0, server_default="0")
     cancel_asked: Mapped[bool] = mapped_column(default=False, server_default=false())
     files_gone_at: Mapped[datetime | None]
@@ -345,9 +347,10 @@ def apply_loss(row: RunRow, loss: Loss) -> None:
     if row.cancel_asked:
         apply_move(row, RunState.CANCELLED)
         return
-    row.losses = 1 if loss.done > row.done_at_loss else row.losses + 1
+    before = 0 if loss.done > row.done_at_loss else row.losses
+    row.losses = before + (OWN_LOSS if loss.own else HOST_LOSS)
     row.done_at_loss = max(loss.done, row.done_at_loss)
-    if row.losses >= GIVE_UP_AFTER:
+    if row.losses >= GIVE_UP_AT:
         apply_move(row, RunState.FAILED, failure=loss.failure)
     else:
         apply_move(row, RunState.WAITING)

@@ -101,11 +101,12 @@ def _broken(error: Exception, folder: Path) -> ScopebotError:
     return told(error, folder) if is_full(error) else RunCrashed(detail=f"{type(error).__name__}: {error}"[:300])
 
 
-def announce_loss(workspace: Workspace, job_id: str, error: ScopebotError) -> None:
-    """Say that an attempt was lost with its process; the next one goes on from what it kept."""
+def announce_loss(workspace: Workspace, job_id: str, error: ScopebotError, *, own: bool) -> None:
+    """Say that an attempt was lost with its process (see `Loss.own`); the next one goes on from what it kept."""
     run_id, attempt = parse_job_id(job_id)
     progress = read_progress(workspace.redis, run_id)
-    loss = Loss(done=0 if progress is None else progress.done, failure=Failure(code=error.code, params=error.params))
+    done, failure = 0 if progress is None else progress.done, Failure(code=error.code, params=error.params)
+    loss = Loss(own=own, done=done, failure=failure)
     announce(workspace.redis, Event(run_id=run_id, attempt=attempt, what="lost", worker=workspace.name, loss=loss))
 
 

@@ -24,7 +24,7 @@ from rq.serializers import JSONSerializer
 
 from jobs.catalog import CATALOG_KEY, Catalog
 from jobs.config import Settings
-from jobs.errors import ConfigInvalid, RunKilled, ScopebotError
+from jobs.errors import ConfigInvalid, RunCrashed, RunKilled, ScopebotError
 from jobs.fleet import HEARTBEAT, beat, leave, wake_dispatcher
 from jobs.guarded import GuardedWorker
 from jobs.guarded import die_with_parent as leave_with_parent
@@ -113,7 +113,7 @@ class ScopebotWorker(GuardedWorker):
     def _handle_stopped_job(self, job: Job, queue: Queue, execution: Execution) -> None:
         """Say that a run was ended on request, in case it was too busy to say so itself."""
         super()._handle_stopped_job(job, queue, execution)
-        announce_loss(current(), job.id, RunKilled(worker=current().name, signal=int(signal.SIGKILL)))
+        announce_loss(current(), job.id, RunKilled(worker=current().name, signal=int(signal.SIGKILL)), own=False)
 
     def dequeue_job_and_maintain_ttl(
         self, timeout: int | None, max_idle_time: int | None = None
@@ -155,12 +155,19 @@ class ScopebotWorker(GuardedWorker):
                 return
         raise error
 
-    def handle_work_horse_killed(self, job: Job, retpid: int, ret_val: int, rusage: struct_rusage) -> None:
+    def handle_work_horse_killed(
+        self, job: Job, retpid: int | None, ret_val: int | None, rusage: struct_rusage | None
+    ) -> None:
         """Say that a run ended with its process, which could not say so itself."""
         super().handle_work_horse_killed(job, retpid, ret_val, rusage)  # type: ignore[no-untyped-call]
-        signal_number = os.WTERMSIG(ret_val) if os.WIFSIGNALED(ret_val) else 0
-        if signal_number:
-            announce_loss(current(), job.id, RunKilled(worker=current().name, signal=signal_number))
+        announce_loss(current(), job.id, how_it_ended(ret_val, current().name), own=True)
+
+
+def how_it_ended(status: int | None, worker: str) -> ScopebotError:
+    """Return what is told of a run's process by its wait status, None of one that RQ killed long after its time."""
+    if status is None or os.WIFSIGNALED(status):
+        return RunKilled(worker=worker, signal=int(signal.SIGKILL) if status is None else os.WTERMSIG(status))
+    return RunCrashed(detail=f"its process ended with status {os.waitstatus_to_exitcode(status)}")
 
 
 def run_worker(settings: Settings, *, die_with_parent: bool = False) -> None:

@@ -172,6 +172,27 @@ def test_a_loss_that_is_told_twice_counts_once(ledger: Ledger, store: Store, que
     assert store.run(run.id).state is RunState.WAITING
 
 
+@pytest.mark.parametrize(("own", "losses"), [(True, 2), (False, 6)])
+def test_a_run_is_given_up_after_two_deaths_of_its_own_process_and_only_after_many_of_its_host(
+    store: Store, queued: Callable[..., Run], own: bool, losses: int
+) -> None:
+    run = queued()
+    loss = Loss(own=own, done=3, failure=Failure(code="run_killed", params={"worker": "w1", "signal": 9}))
+    states = [store.lose(run.id, 1, loss).state]
+    for attempt in range(2, losses + 1):
+        store.move(run.id, RunState.QUEUED, attempt=attempt, worker="w1")
+        states.append(store.lose(run.id, attempt, loss).state)
+    assert states == [RunState.WAITING] * (losses - 1) + [RunState.FAILED]
+
+
+def test_a_new_sample_between_two_deaths_lets_a_run_go_on(store: Store, queued: Callable[..., Run]) -> None:
+    run = queued()
+    failure = Failure(code="run_killed", params={"worker": "w1", "signal": 9})
+    for attempt in range(1, 9):
+        assert store.lose(run.id, attempt, Loss(own=True, done=attempt, failure=failure)).state is RunState.WAITING
+        store.move(run.id, RunState.QUEUED, attempt=attempt + 1, worker="w1")
+
+
 @pytest.mark.parametrize("what", WHATS)
 def test_a_report_of_an_attempt_that_was_never_given_is_refused(
     ledger: Ledger, store: Store, queued: Callable[..., Run], what: str

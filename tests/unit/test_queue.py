@@ -24,7 +24,7 @@ from jobs.lifecycle import RunState
 from jobs.light import CheckWorker
 from jobs.models import DatasetTarget, EvalSpec, Interval, ModelTarget, Progress, Run, RunningScore
 from jobs.queue import EVAL_TASK, JobPayload, JobRefused, enqueue, open_queue, sign, unsign
-from jobs.worker import ScopebotWorker
+from jobs.worker import ScopebotWorker, how_it_ended
 from jobs.workspace import Workspace
 
 KEY = "k" * 64
@@ -271,3 +271,15 @@ def test_a_task_refuses_a_job_before_it_touches_anything(
             tasks.evaluate(text)
     assert not (workspace.settings.folder / "work").exists()
     assert workspace.redis.keys("*") == []
+
+
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [(9, ("run_killed", {"worker": "w1", "signal": 9})), (None, ("run_killed", {"worker": "w1", "signal": 9})),
+     (1 << 8, ("run_crashed", {"detail": "its process ended with status 1"}))],
+)  # fmt: skip
+def test_a_process_that_died_is_told_of_by_how_it_ended(
+    status: int | None, told: tuple[str, dict[str, object]]
+) -> None:
+    error = how_it_ended(status, "w1")
+    assert (error.code, error.params) == told
