@@ -1,9 +1,10 @@
 """Whatever is killed at whatever moment: every run comes to one end, nothing is paid or posted twice, nothing stays.
 
-Each moment is a seed: an evaluation is asked for, and after a random time some of its processes are killed together:
-the bot, the workers, the process that evaluates, Redis. Some moments have a second blow while the first one heals.
-Several installations live through theirs side by side. `SCOPEBOT_KILL_MOMENTS` says how many moments there are,
-`SCOPEBOT_KILL_SEED` which is the first.
+Each moment is a seed: one benchmark, two, or two models are asked for in one request, and after a random time some
+processes are killed together: the bot, the workers, the light process that checks what waits, the processes that
+evaluate, Redis. Some moments have a second blow while the first one heals. Where there is one worker for two models,
+the second run waits, and is checked meanwhile. Several installations live through theirs side by side.
+`SCOPEBOT_KILL_MOMENTS` says how many moments there are, `SCOPEBOT_KILL_SEED` which is the first.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ import os
 import random
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from support.installation import Installation, Kind, Target
@@ -26,7 +28,13 @@ from jobs.models import Run
 MOMENTS = int(os.environ.get("SCOPEBOT_KILL_MOMENTS", "10"))
 FIRST_SEED = int(os.environ.get("SCOPEBOT_KILL_SEED", "1"))
 SIDE_BY_SIDE = 6
-SAMPLES = 52
+Asked = Literal["one", "benchmarks", "models"]
+TEXTS: dict[Asked, str] = {
+    "one": "/eval slow sample_mcq",
+    "benchmarks": "/eval slow sample_mcq,sample_qa limit=0.5",
+    "models": "evaluate slow and other on sample_mcq, 75%",
+}
+"""Each about fifty samples a worker."""
 ANSWER_TAKES = 0.25
 LASTS = 10.0
 """Seconds from the request to the end of a run that nobody disturbs, on a machine that does a few at once."""
@@ -44,10 +52,10 @@ class Blow:
     targets: list[Target]
     met: list[Target] = field(default_factory=list)
     """Of which kinds there was something to kill at that moment."""
-    kept: dict[int, str] = field(default_factory=dict)
-    """The predictions on disk when the processes were dead: request and question."""
-    asked: int = 0
-    """Requests that had reached the endpoint by then."""
+    kept: dict[int, dict[int, str]] = field(default_factory=dict)
+    """The predictions of each run on disk when the processes were dead: request and question."""
+    asked: Mapping[str, int] = field(default_factory=dict)
+    """Requests that had reached each endpoint by then."""
     at: float = 0.0
 
     def __str__(self) -> str:
@@ -58,34 +66,41 @@ class Blow:
 
 @dataclass
 class Moment:
-    """What happened around the blows to one run; `wrong` is what must not."""
+    """What happened around the blows to one request; `wrong` is what must not."""
 
     seed: int
     kind: Kind
+    asked: Asked
     blows: list[Blow]
     end: str = ""
-    attempts: int = 0
+    attempts: str = ""
     paid: int = 0
     """The most requests for any one sample."""
     results: int = 0
     statuses: int = 0
     leases: int = 0
     goes_on: float = 0.0
-    """Seconds from the last blow until a sample was asked for again, or the run had ended."""
+    """Seconds from the last blow until a sample was asked for again, or the runs had ended."""
     told: float = 0.0
-    """Seconds from the last blow until everything was said of the run."""
+    """Seconds from the last blow until everything was said of them."""
     wrong: list[str] = field(default_factory=list)
 
     @classmethod
     def of(cls, seed: int) -> Moment:
         """Return what a seed stands for."""
         rng = random.Random(seed)
-        targets: list[Target] = ["bot", "worker", "horse", "redis"]
+        targets: list[Target] = ["bot", "worker", "light", "horse", "redis"]
         blows = [
-            Blow(rng.uniform(0, LASTS), rng.sample(targets, rng.choice([1, 1, 1, 2, 2, 3, 4])))
+            Blow(rng.uniform(0, LASTS), rng.sample(targets, rng.choice([1, 1, 1, 2, 2, 3, 4, 5])))
             for _ in range(rng.choice([1, 1, 1, 2]))
         ]
-        return cls(seed, "embedded" if seed % 2 else "outside", blows)
+        asked: Asked = rng.choice(["one", "benchmarks", "models"])
+        return cls(seed, "embedded" if seed % 2 else "outside", asked, blows)
+
+    @property
+    def may_be_given_up(self) -> bool:
+        """Its own process died twice: a death that came with the worker's is the host's."""
+        return sum("horse" in blow.met and "worker" not in blow.met for blow in self.blows) > 1
 
     def check(self, holds: bool, wrong: str) -> None:  # noqa: FBT001 - reads as a sentence
         if not holds:
@@ -93,33 +108,36 @@ class Moment:
 
     def row(self) -> list[str]:
         return [
-            str(self.seed), self.kind, ", then after ".join(str(blow) for blow in self.blows), self.end,
-            str(self.attempts), ", ".join(str(len(blow.kept)) for blow in self.blows), str(self.paid),
+            str(self.seed), self.kind, self.asked, ", then after ".join(str(blow) for blow in self.blows), self.end,
+            self.attempts, ", ".join("+".join(str(len(kept)) for kept in blow.kept.values()) for blow in self.blows),
+            str(self.paid),
             str(self.results), str(self.statuses), str(self.leases), f"{self.goes_on:.1f}", f"{self.told:.1f}",
             "; ".join(self.wrong) or "ok",
         ]  # fmt: skip
 
 
 HEADS = [
-    "seed", "kind", "killed after", "end", "attempts", "kept", "paid max", "results", "statuses", "leases",
+    "seed", "kind", "asked", "killed after", "end", "attempts", "kept", "paid max", "results", "statuses", "leases",
     "goes on s", "told s", "",
 ]  # fmt: skip
 
 
 def live_through(installation: Installation, moment: Moment) -> None:
-    """Ask for an evaluation, kill, wait for the end, and look at what came of it."""
+    """Make a request, kill, wait for the end, and look at what came of it."""
     installation.wait_until_whole()
-    before, thread = len(installation.endpoint.completions), installation.say(moment.seed, "/eval slow sample_mcq")
+    before, thread = installation.asked(), installation.say(moment.seed, TEXTS[moment.asked])
     since = time.monotonic()
     for blow in moment.blows:
         time.sleep(max(0.0, since + blow.after - time.monotonic()))
         strike(installation, blow, thread)
         since = blow.at
-    run = wait_for_the_end(installation, moment, thread)
-    moment.end = str(run.state) if run.failure is None else f"{run.state}: {run.failure.code}"
-    moment.attempts = run.attempt
-    check_end(moment, run)
-    check_samples(installation, moment, run, before)
+    runs = wait_for_the_end(installation, moment, thread)
+    moment.end = "+".join(f"{run.state}{f': {run.failure.code}' if run.failure else ''}" for run in runs)
+    moment.attempts = "+".join(str(run.attempt) for run in runs)
+    moment.check(len(runs) == (2 if moment.asked == "models" else 1), f"{len(runs)} runs")
+    for run in runs:
+        check_end(moment, run)
+        check_samples(installation, moment, run, before)
     try:  # a lease whose holder was killed lapses by itself
         installation.until(lambda: not installation.leases(), 20, "no lease is left")
         installation.wait_until_gone("horse")
@@ -129,68 +147,71 @@ def live_through(installation: Installation, moment: Moment) -> None:
 
 
 def strike(installation: Installation, blow: Blow, thread: str) -> None:
-    """Kill, and note what there is of the run."""
+    """Kill, and note what there is of the runs."""
     blow.met = installation.kill(*blow.targets)
     blow.at = time.monotonic()
     time.sleep(0.1)  # what was on its way to the endpoint has arrived there
-    run_id = run_of(installation, thread)
-    blow.asked = len(installation.endpoint.completions)
-    blow.kept = {} if run_id is None else installation.kept(run_id)
+    runs = runs_of(installation, thread)
+    blow.asked = installation.asked()
+    blow.kept = {run.id: installation.kept(run) for run in runs}
 
 
-def run_of(installation: Installation, thread: str) -> int | None:
-    return installation.store.newest_run(installation.platform, "c", thread)
+def runs_of(installation: Installation, thread: str) -> Sequence[Run]:
+    newest = installation.store.newest_run(installation.platform, "c", thread)
+    return [] if newest is None else installation.store.group_runs(installation.store.run(newest).group_id)
 
 
-def wait_for_the_end(installation: Installation, moment: Moment, thread: str) -> Run:
-    """Wait until the run ended and that was told; note how long it took."""
+def wait_for_the_end(installation: Installation, moment: Moment, thread: str) -> Sequence[Run]:
+    """Wait until the runs ended and that was told; note how long it took."""
     last = moment.blows[-1]
 
     def goes_on() -> bool:
-        return len(installation.endpoint.completions) > last.asked or ended()
+        return installation.asked() != last.asked or ended()
 
     def ended() -> bool:
-        run_id = run_of(installation, thread)
-        return run_id is not None and installation.store.run(run_id).state in ENDED
+        runs = runs_of(installation, thread)
+        return bool(runs) and all(run.state in ENDED for run in runs)
 
     def told() -> bool:
         posts, final = in_thread(installation, thread)
         status = [post for post in posts if post["live"]]
         return len(posts) > len(status) and all(post["id"] in final for post in status)
 
-    installation.until(goes_on, ENDS_WITHIN, "the run goes on")
+    installation.until(goes_on, ENDS_WITHIN, "a run goes on")
     moment.goes_on = time.monotonic() - last.at
-    installation.until(ended, ENDS_WITHIN, "the run ends")
-    installation.until(told, 30, "its end is told")
+    installation.until(ended, ENDS_WITHIN, "the runs end")
+    installation.until(told, 30, "their end is told")
     moment.told = time.monotonic() - last.at
-    run_id = run_of(installation, thread)
-    assert run_id is not None
-    return installation.store.run(run_id)
+    return runs_of(installation, thread)
 
 
 def check_end(moment: Moment, run: Run) -> None:
-    """One loss never ends a run; two in a row without a sample between them may."""
-    given_up = run.failure is not None and run.failure.code == "run_killed" and len(moment.blows) > 1
-    moment.check(run.state is RunState.SUCCEEDED or given_up, f"ended as {moment.end}")
+    """No loss of its host ends a run, nor one of its own process; two of that without a sample between them may."""
+    given_up = run.failure is not None and run.failure.code == "run_killed" and moment.may_be_given_up
+    moment.check(run.state is RunState.SUCCEEDED or given_up, f"{run.name} ended as {moment.end}")
     if run.state is RunState.SUCCEEDED:
-        scored = run.result.benchmarks[0].succeeded if run.result is not None else 0
-        moment.check(scored == SAMPLES, f"scored {scored} samples")
+        scored = sum(benchmark.succeeded for benchmark in run.result.benchmarks) if run.result is not None else 0
+        moment.check(scored == run.spec.total, f"{run.name} scored {scored} samples")
 
 
-def check_samples(installation: Installation, moment: Moment, run: Run, before: int) -> None:
+def check_samples(installation: Installation, moment: Moment, run: Run, before: Mapping[str, int]) -> None:
     """What was on disk is there and was not asked again; only what was on its way may be paid once an attempt."""
-    requests = installation.requests(before)
-    moment.paid = max(requests.values(), default=0)
-    moment.check(moment.paid <= run.attempt, f"a sample was asked {moment.paid} times")
-    kept = installation.kept(run.id)
+    model = run.spec.model.name
+    requests = installation.requests(model, before)
+    paid = max(requests.values(), default=0)
+    moment.paid = max(moment.paid, paid)
+    moment.check(paid <= run.attempt, f"a sample of {run.name} was asked {paid} times")
+    kept = installation.kept(run)
     for blow in moment.blows:
-        again = set(installation.requests(blow.asked)) & set(blow.kept.values())
-        moment.check(not again, f"{len(again)} kept samples were asked again")
-        moment.check(blow.kept.items() <= kept.items(), "a prediction is gone")
+        then = blow.kept.get(run.id, {})
+        again = set(installation.requests(model, blow.asked)) & set(then.values())
+        moment.check(not again, f"{len(again)} kept samples of {run.name} were asked again")
+        moment.check(then.items() <= kept.items(), f"a prediction of {run.name} is gone")
     questions = list(kept.values())
-    moment.check(len(questions) == len(set(questions)), "a prediction is there twice")
+    moment.check(len(questions) == len(set(questions)), f"a prediction of {run.name} is there twice")
     if run.state is RunState.SUCCEEDED:
-        moment.check(len(requests) == len(questions) == SAMPLES, f"{len(requests)} asked, {len(questions)} kept")
+        whole = len(requests) == len(questions) == run.spec.total
+        moment.check(whole, f"{run.name}: {len(requests)} asked, {len(questions)} kept")
 
 
 def in_thread(installation: Installation, thread: str) -> tuple[list[dict[str, Any]], set[str]]:
@@ -201,7 +222,7 @@ def in_thread(installation: Installation, thread: str) -> tuple[list[dict[str, A
 
 
 def count_posts(installation: Installation, moment: Moment) -> None:
-    """Look at everything that was ever posted of a run."""
+    """Look at everything that was ever posted of a request."""
     posts, _ = in_thread(installation, f"t{moment.seed}")
     moment.statuses = sum(1 for post in posts if post["live"])
     moment.results = len(posts) - moment.statuses

@@ -29,6 +29,7 @@ from handlers.incoming import Incoming, Place
 from jobs.db import migrate, open_engine
 from jobs.embedded import living_server
 from jobs.fleet import living_workers
+from jobs.models import Run
 from jobs.store import Store
 from support.endpoint import MODEL, Answer, Call, Endpoint, completion
 from support.recorder import Recorder
@@ -40,7 +41,9 @@ STARTS_WITHIN = 90.0
 _migrating = threading.Lock()
 """Alembic does one database at a time in a process."""
 Kind = Literal["outside", "embedded"]
-Target = Literal["bot", "worker", "horse", "redis"]
+Target = Literal["bot", "worker", "light", "horse", "redis"]
+MODELS = ("slow", "other")
+"""The registered models' names; each has an endpoint of its own, which answers alike."""
 
 
 class Supervised:
@@ -85,7 +88,7 @@ class Supervised:
 
 
 class Installation:
-    """Everything of one installation, in a folder of its own; one run at a time is asked for."""
+    """Everything of one installation, in a folder of its own; one request at a time is made."""
 
     def __init__(self, folder: Path, kind: Kind, answer_takes: float) -> None:
         self.folder, self.kind = folder, kind
@@ -97,10 +100,14 @@ class Installation:
     def __enter__(self) -> Self:
         self.folder.mkdir(parents=True)
         self.recorder = Recorder()
-        self.endpoint = Endpoint(self._answer)
-        self.endpoint.__enter__()
+        self.endpoints = {name: Endpoint(self._answer) for name in MODELS}
+        for endpoint in self.endpoints.values():
+            endpoint.__enter__()
         (self.folder / "scopebot.toml").write_text(
-            f'[models.slow]\nmodel = "{MODEL}"\napi_url = "{self.endpoint.url}"\neval_batch_size = 2\n',
+            "".join(
+                f'[models.{name}]\nmodel = "{MODEL}"\napi_url = "{endpoint.url}"\neval_batch_size = 2\n'
+                for name, endpoint in self.endpoints.items()
+            ),
             encoding="utf-8",
         )
         self.engine: Engine = open_engine(f"sqlite:///{self.folder / 'scopebot.db'}")
@@ -121,9 +128,10 @@ class Installation:
                 supervised.end()
             self.wait_until_gone()
         finally:
-            self.kill("bot", "worker", "horse", "redis")
+            self.kill("bot", "worker", "light", "horse", "redis")
             self.engine.dispose()
-            self.endpoint.__exit__(None, None, None)
+            for endpoint in self.endpoints.values():
+                endpoint.__exit__(None, None, None)
             self.recorder.__exit__(None, None, None)
 
     # what there is
@@ -166,19 +174,23 @@ class Installation:
                 continue
         return found
 
-    def kept(self, run_id: int) -> dict[int, str]:
+    def kept(self, run: Run) -> dict[int, str]:
         """Return the predictions on disk: the number of the request that was paid for each, and its question."""
-        asked = {call.number: call.question for call in self.endpoint.completions}
+        asked = {call.number: call.question for call in self.endpoints[run.spec.model.name].completions}
         found: dict[int, str] = {}
-        for path in (self.folder / "work" / f"r{run_id}" / "predictions").rglob("*.jsonl"):
+        for path in (self.folder / "work" / run.name / "predictions").rglob("*.jsonl"):
             for line in path.read_bytes().split(b"\n")[:-1]:
                 number = int(re.search(rb"request (\d+)", line)[1])  # type: ignore[index]
                 found[number] = asked[number]
         return found
 
-    def requests(self, since: int = 0) -> Counter[str]:
-        """Count the requests for each question that came after the first `since` ones."""
-        return Counter(call.question for call in self.endpoint.completions[since:])
+    def asked(self) -> Mapping[str, int]:
+        """Return how many requests came for each model so far."""
+        return {name: len(endpoint.completions) for name, endpoint in self.endpoints.items()}
+
+    def requests(self, model: str, since: Mapping[str, int]) -> Counter[str]:
+        """Count a model's requests for each question that came after the first ones."""
+        return Counter(call.question for call in self.endpoints[model].completions[since[model] :])
 
     # what is done
 
