@@ -207,5 +207,9 @@ class RunKilled(RunError):
     """The process that evaluated was killed, by the system for its memory, or by a fault in native code."""
 
 
+class RunHung(RunError):
+    """Nothing got on for `run_stalls_after_minutes`, although its process lived."""
+
+
 class RunTimedOut(RunError):
     """The run took longer than `run_timeout_hours`."""

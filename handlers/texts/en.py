@@ -367,6 +367,7 @@ TEXTS = {
     "error.disk_low": "There is too little room on {host} to begin: {free} GB are free at {folder}, and a run needs {least} GB (`min_free_gb` under [disk] in scopebot.toml). Free some space there, or change {setting}, then ask again or `resume`.",
     "postponed.full": "I have your message, but my disk is full, so I cannot act on it yet. It is kept, and I answer as soon as an admin has freed some space; there is no need to say it again.",
     "error.run_killed": "The evaluating process on {worker} was killed (signal {signal}), most often because the machine ran out of memory. A smaller batch size needs less.",
+    "error.run_hung": "The run was stopped: nothing got on for {minutes} minutes. `resume {run}` goes on from what is finished; run_stalls_after_minutes in scopebot.toml sets the limit.",
     "error.run_timed_out": "The run was stopped: it took longer than run_timeout_hours allows. A limit on the samples makes it shorter.",
     # --- reasons
     "reason.url": "it has to be an http(s) address such as https://host/v1, without a user name in it",

@@ -367,6 +367,7 @@ TEXTS = {
     "error.disk_low": "{host} 的磁盘空间不足，无法开始：{folder} 只剩 {free} GB，至少需要 {least} GB（scopebot.toml 中 [disk] 的 `min_free_gb`）。请腾出空间，或修改 {setting}，然后重新提出或“继续”。",
     "postponed.full": "消息已收到，但我的磁盘已满，暂时无法处理。消息已保存，管理员腾出空间后我会马上回复，不需要重发。",
     "error.run_killed": "{worker} 上的评测进程被终止（信号 {signal}），多半是内存不足。可以减小批大小。",
+    "error.run_hung": "任务已停止：{minutes} 分钟没有任何进展。`resume {run}` 可从已完成的部分继续；时限由 scopebot.toml 的 run_stalls_after_minutes 设定。",
     "error.run_timed_out": "任务超过了 run_timeout_hours 的时限，已停止。可以限制样本数来缩短时间。",
     # --- reasons
     "reason.url": "需要 http(s) 地址，例如 https://host/v1，且不含用户名",
