@@ -219,6 +219,7 @@ TEXTS = {
     # --- logs
     "logs.title": "The end of {run}'s log",
     "logs.none": "{run} has no log yet.",
+    "logs.closed": "The log of {run} may hold samples of a private or gated data set: it is shown on its page only.",
     "logs.no_run": "There is no run yet whose log I could show.",
     # --- benchmarks
     "benchmarks.found": "Benchmarks{what}: {count}",

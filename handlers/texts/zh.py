@@ -219,6 +219,7 @@ TEXTS = {
     # --- logs
     "logs.title": "{run} 的日志末尾",
     "logs.none": "{run} 还没有日志。",
+    "logs.closed": "{run} 的日志可能包含私有或受限数据集的样本，只在它的页面上显示。",
     "logs.no_run": "还没有可以查看日志的任务。",
     # --- benchmarks
     "benchmarks.found": "评测集{what}：共 {count} 个",
