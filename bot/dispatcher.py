@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import structlog
 
+from bot.stalls import Stalls
 from jobs import cancel
 from jobs.config import Settings
 from jobs.dispatch import Busy, Plan, Waiting, WorkerState, assign
-from jobs.errors import RunLost
+from jobs.errors import RunHung, RunLost
 from jobs.events import read_progress
 from jobs.fleet import WAKE, living_workers
 from jobs.lease import holder
 from jobs.lifecycle import IllegalMove, RunState
-from jobs.models import Failure, Loss, Run
+from jobs.models import EvalSpec, Failure, Loss, PerfSpec, Run
 from jobs.queue import enqueue, enqueue_check, stop, waits
 from jobs.store import Store
 
@@ -50,6 +53,7 @@ class Dispatcher:
         self._lease = lease
         self._silent: dict[tuple[int, int], float] = {}
         """Since when nothing speaks for an attempt, by this process's clock."""
+        self._stalls = Stalls()
         self._checked: set[int] = set()
         """Runs whose checks this process asked for."""
 
@@ -70,9 +74,12 @@ class Dispatcher:
         runs = self._store.runs(states=ACTIVE, limit=10_000)
         attempts = {(run.id, run.attempt) for run in runs}
         self._silent = {attempt: since for attempt, since in self._silent.items() if attempt in attempts}
+        self._stalls.keep(attempts)
         for run in runs:
             if run.state in {RunState.QUEUED, RunState.RUNNING} and self._is_lost(run, workers):
                 self._mend(run)
+            elif run.state is RunState.RUNNING and self._hangs(run):
+                self._end_hung(run)
             elif run.state is RunState.QUEUED and not run.cancel_asked:
                 self._enqueue(run)  # where it was moved by a process that died just then; else it is there
         runs = self._store.runs(states=ACTIVE, limit=10_000)
@@ -111,6 +118,21 @@ class Dispatcher:
         now = time.monotonic()
         return now - self._silent.setdefault(attempt, now) > (STARTS_WITHIN if starts else SILENT_FOR)
 
+    def _hangs(self, run: Run) -> bool:
+        """Tell whether a run that lives has not got on for longer than is allowed."""
+        limit = 60 * self._settings.config.defaults.run_stalls_after_minutes
+        progress = read_progress(self._queue, run.id)
+        return self._stalls.seconds((run.id, run.attempt), progress, time.monotonic()) > limit
+
+    def _end_hung(self, run: Run) -> None:
+        """Fail a run that hangs, then end its process: whatever that still says is too late."""
+        minutes = round(self._settings.config.defaults.run_stalls_after_minutes)
+        failure = Failure(code=RunHung.code, params={"minutes": minutes, "run": run.name})
+        log.warning("run hangs", run=run.name, attempt=run.attempt, worker=run.worker)
+        with contextlib.suppress(IllegalMove):  # it ended just now
+            self._store.move(run.id, RunState.FAILED, failure=failure)
+        stop(self._queue, run)
+
     def _mend(self, run: Run) -> None:
         """Let a run whose worker is gone wait for another one; nothing that its job still says counts."""
         stop(self._queue, run)
@@ -133,14 +155,21 @@ def plan_for(queue: Redis, runs: Sequence[Run], workers: Sequence[str]) -> Plan:
     busy: dict[str, list[Busy]] = {name: [] for name in workers}
     waiting = []
     for run in runs:
+        measures = measured_by(run.spec)
         if run.state is RunState.WAITING:
             waited = (now - run.created_at).total_seconds()
-            waiting.append(Waiting(run_id=run.id, user=run.user, waited=waited))
+            waiting.append(Waiting(run_id=run.id, user=run.user, waited=waited, measures=measures))
         elif run.worker in busy:
             progress = read_progress(queue, run.id)
-            busy[run.worker].append(Busy(run.id, run.user, left=None if progress is None else progress.eta))
+            left = None if progress is None else progress.eta
+            busy[run.worker].append(Busy(run.id, run.user, measures=measures, left=left))
     states = [WorkerState(name, slots=1, runs=tuple(taken)) for name, taken in busy.items()]
     return assign(waiting, states)
+
+
+def measured_by(spec: EvalSpec | PerfSpec) -> str:
+    """Return the host and port that a stress test loads; empty for what is no stress test."""
+    return urlsplit(spec.model.api_url or "").netloc.lower() if isinstance(spec, PerfSpec) else ""
 
 
 def ask_to_cancel(store: Store, queue: Redis, run: Run) -> Run:

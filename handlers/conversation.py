@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 
 import structlog
 from pydantic import ValidationError
@@ -15,6 +15,7 @@ from handlers.intents.flags import COMMANDS
 from handlers.intents.parsed import Parsed
 from handlers.intents.secrets import find_secrets, redact
 from handlers.message import Message
+from handlers.open_requests import OpenRequest, OpenRequests, complete
 from handlers.paused import decide, is_decision
 from handlers.policy import invalid
 from handlers.registry import intents
@@ -22,7 +23,7 @@ from handlers.reply import Reply
 from handlers.submit import answer
 from handlers.texts import Texts
 from handlers.understand import understand
-from jobs.errors import ScopebotError
+from jobs.errors import ScopebotError, UnknownBenchmark, UnknownModel
 from jobs.models import Run
 from jobs.outages import is_outage
 from jobs.store import Store
@@ -30,6 +31,8 @@ from jobs.store import Store
 log = structlog.get_logger(__name__)
 
 NOT_YET = "refused.not_yet"
+_ASKED_BY: Mapping[type[ScopebotError], str] = {UnknownModel: "model", UnknownBenchmark: "datasets"}
+"""Errors that a better name answers."""
 
 
 async def converse(incoming: Incoming, services: Services, thread_run: int | None = None) -> list[Reply]:
@@ -49,6 +52,15 @@ async def converse(incoming: Incoming, services: Services, thread_run: int | Non
     if together:
         thread_run = None
     parsed = understand(incoming.text, vocabulary, thread_run=f"r{thread_run}" if thread_run is not None else None)
+    open_requests = OpenRequests(services.store.engine)
+    asked = await asyncio.to_thread(open_requests.of, incoming)
+    answered = None if asked is None else complete(parsed, asked, incoming.text, vocabulary)
+    if asked is not None and answered is not None:
+        parsed, language = answered, asked.language if language == "en" else language
+        incoming = incoming.model_copy(update={"text": f"{asked.text}\n{incoming.text}"})
+        texts = Texts(language)
+    if asked is not None and parsed.intent != "none":
+        await asyncio.to_thread(open_requests.close, incoming)
     for index, request in enumerate([parsed, *parsed.more]):
         # each request of a message is an effect of its own
         own = incoming if index == 0 else incoming.model_copy(update={"id": f"{incoming.id}#{index}"})
@@ -56,7 +68,14 @@ async def converse(incoming: Incoming, services: Services, thread_run: int | Non
             incoming=own, parsed=request, language=language, services=services, thread_run=thread_run,
             thread_runs=together,
         )  # fmt: skip
-        replies.append(await _guarded(_handle(request, context), texts))
+        reply = await _guarded(_handle(request, context), texts)
+        if reply.missing:
+            left = OpenRequest(
+                intent=request.intent, args=request.args, missing=reply.missing, instead_of=reply.instead_of,
+                language=language, text=own.text,
+            )  # fmt: skip
+            await asyncio.to_thread(open_requests.keep, own, left)
+        replies.append(reply)
     return replies
 
 
@@ -92,7 +111,9 @@ async def _guarded(reply: Awaitable[Reply], texts: Texts) -> Reply:
     try:
         return await reply
     except ScopebotError as error:
-        return Reply(Message(text=texts.error(error)), refused=True)
+        missing = _ASKED_BY.get(type(error), "")
+        name = str(error.params.get("name", "")) if missing else ""
+        return Reply(Message(text=texts.error(error)), refused=True, missing=missing, instead_of=name)
     except Exception as error:
         if is_outage(error):
             raise  # the message is handled again when what is away is back

@@ -197,8 +197,8 @@ def _dataset(name: str, said: Mapping[str, Any], vocabulary: Vocabulary, config:
 def _known(name: str, vocabulary: Vocabulary) -> BenchmarkInfo:
     info = vocabulary.catalog.find(name)
     if info is None:
-        own = [*vocabulary.datasets, *SAMPLE_DATASETS]
-        near = [*(n for n in own if n.startswith(name[:4])), *vocabulary.catalog.nearest(name)][:3]
+        own = (n for n in sorted(vocabulary.datasets) if n.startswith(name[:4]))
+        near = list(dict.fromkeys([*own, *vocabulary.catalog.nearest(name)]))[:3]
         raise UnknownBenchmark(name=name, nearest=", ".join(near))
     return info
 

@@ -12,10 +12,13 @@ class Reply:
     """A message, and what it stands for.
 
     With `group`, the message is that group's status message and is edited as its runs go on. `refused` says that
-    what was asked for will not happen; `waits` that an answer (a button) is needed first.
+    what was asked for will not happen; `waits` that an answer is needed first: a button, or the arg that is `missing`
+    (instead of an unknown name that was said: `instead_of`).
     """
 
     message: Message
     group: int | None = None
     refused: bool = False
     waits: bool = False
+    missing: str = ""
+    instead_of: str = ""

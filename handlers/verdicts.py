@@ -6,7 +6,7 @@ from handlers.context import Links
 from handlers.message import Link, Part, Table, Text
 from handlers.texts import Texts
 from jobs.catalog import CLOSED_SAMPLES
-from jobs.models import EvalSpec, Progress, Run, Verdict
+from jobs.models import DatasetTarget, EvalSpec, Progress, Run, Verdict
 
 
 def verdicts_part(run: Run, progress: Progress | None, texts: Texts, links: Links) -> list[Part]:
@@ -43,11 +43,14 @@ def verdicts_table(verdicts: list[Verdict], texts: Texts) -> Table:
     return Table(columns=columns, rows=rows)
 
 
+def is_closed(target: DatasetTarget) -> bool:
+    """Tell whether a benchmark's samples are shown on signed pages only: private sets and gated ones."""
+    return target.private or target.benchmark in CLOSED_SAMPLES
+
+
 def _is_closed(run: Run, dataset: str) -> bool:
-    spec = run.spec
-    assert isinstance(spec, EvalSpec)
-    target = next((target for target in spec.datasets if target.name == dataset), None)
-    return target is None or target.private or target.benchmark in CLOSED_SAMPLES
+    assert isinstance(run.spec, EvalSpec)
+    return any(is_closed(target) for target in run.spec.datasets if target.name == dataset)
 
 
 def _mark(score: float | None) -> str:

@@ -74,6 +74,8 @@ class Defaults(Section):
     timezone: str = "UTC"
     confirm_above_samples: int = Field(1000, ge=1)
     run_timeout_hours: float = Field(24, gt=0, le=24 * 14)
+    run_stalls_after_minutes: float = Field(60, gt=0, le=24 * 60)
+    """A run that finishes nothing for so long has failed; downloading a large data set may take some of it."""
 
 
 class Access(Section):

@@ -5,14 +5,13 @@ Nothing here asks a clock, a database or Redis; the same function answers "why d
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 AGED = 600.0
 """Seconds of waiting after which a run goes before everyone's newer ones."""
-UNKNOWN_RUN = 300.0
-"""Seconds a run is taken to last where nothing is known of it."""
 
 Reason = Literal["next", "no_worker", "workers_busy", "gpus_busy", "endpoint_measured"]
 
@@ -152,14 +151,18 @@ def _why(run: Waiting, workers: Sequence[WorkerState]) -> Reason:
 
 
 def _places(left: Sequence[tuple[Waiting, Reason]], slots: Sequence[_Slots]) -> dict[int, Place]:
-    """Give each waiting run its place, and a start time by letting the workers take them in order."""
-    free_at = sorted(run.left if run.left is not None else UNKNOWN_RUN for worker in slots for run in worker.runs)
+    """Give each waiting run its place, and a start time by letting the workers take them in order.
+
+    Where it would start after a run of which nobody knows how long it takes, there is no start time.
+    """
+    free_at = sorted(math.inf if run.left is None else run.left for worker in slots for run in worker.runs)
     free_at = [0.0] * sum(worker.free for worker in slots) + free_at
     places: dict[int, Place] = {}
     for position, (run, reason) in enumerate(left, start=1):
         starts_in = None
         if free_at and reason != "no_worker":
-            starts_in = free_at.pop(0)
-            free_at = sorted([*free_at, starts_in + (run.lasts if run.lasts is not None else UNKNOWN_RUN)])
+            starts_at = free_at.pop(0)
+            free_at = sorted([*free_at, starts_at + (math.inf if run.lasts is None else run.lasts)])
+            starts_in = starts_at if starts_at < math.inf else None
         places[run.run_id] = Place(position, starts_in, reason)
     return places

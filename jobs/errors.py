@@ -14,7 +14,7 @@
         │   EndpointRejected, EndpointBusy, EndpointBroken, EndpointNotJson
         ├── DatasetUnreachable, DatasetMissing, NoPromptFits, NltkMissing, ExtraMissing
         ├── DiskFull, DiskLow
-        └── NothingScored, RunCrashed, RunKilled, RunLost, RunTimedOut
+        └── NothingScored, RunCrashed, RunKilled, RunLost, RunHung, RunTimedOut
 
 An error carries its `code` (its class's name in snake case), and `params`: short facts for the text. Texts stand
 in `handlers/texts`, one per code and language. Anything else that is raised is a bug: people see a run id only.
@@ -209,6 +209,10 @@ class RunKilled(RunError):
 
 class RunLost(RunError):
     """The worker was gone each time that the run was sent to one."""
+
+
+class RunHung(RunError):
+    """Nothing got on for `run_stalls_after_minutes`, although its process lived."""
 
 
 class RunTimedOut(RunError):

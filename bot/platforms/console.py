@@ -182,8 +182,8 @@ class ConsolePlatform(Platform):
         """Send one message, or press the button whose number or label it is."""
         pressed = _pressed(text, self._open_buttons)
         self._open_buttons = ()
+        self.waits = False
         if pressed is not None:
-            self.waits = False
             await self._settle(await receive(self._incoming(button=pressed.id)), receive)
         else:
             await self._settle(await receive(self._incoming(text=text)), receive)

@@ -53,9 +53,9 @@ async def handle(args: EvalArgs, context: Context) -> Reply:
     if not names:
         registered = ", ".join(config.models)
         key = "ask.which_model" if registered else "ask.which_model.none"
-        return Reply(Message(text=texts(key, models=registered)), waits=True)
+        return Reply(Message(text=texts(key, models=registered)), waits=True, missing="model")
     if not args.datasets:
-        return Reply(Message(text=texts("ask.which_datasets")), waits=True)
+        return Reply(Message(text=texts("ask.which_datasets")), waits=True, missing="datasets")
     specs = await _specs(args, names, context)
     notes = _notes(args, context)
     surprised = surprise(specs) if context.parsed.by != "command_line" else None

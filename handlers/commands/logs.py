@@ -10,6 +10,8 @@ from handlers.message import Link, Log, Message
 from handlers.references import run_number, which_run
 from handlers.registry import Args, Intent, Words
 from handlers.reply import Reply
+from handlers.verdicts import is_closed
+from jobs.models import EvalSpec
 
 LINES = 40
 """Lines shown in a chat; the run page has more."""
@@ -38,6 +40,8 @@ async def handle(args: LogsArgs, context: Context) -> Reply:
     if run.files_gone_at is not None:
         date = run.files_gone_at.strftime("%Y-%m-%d")
         return Reply(Message(text=texts("logs.files_gone", run=run.name, date=date), parts=(page,)))
+    if isinstance(run.spec, EvalSpec) and any(is_closed(dataset) for dataset in run.spec.datasets):
+        return Reply(Message(text=texts("logs.closed", run=run.name), parts=(page,)))  # it may hold samples
     if not tail:
         return Reply(Message(text=texts("logs.none", run=run.name), parts=(page,)))
     lines = "\n".join(redact(tail).splitlines()[-LINES:])

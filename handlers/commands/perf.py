@@ -88,7 +88,7 @@ async def handle(args: PerfArgs, context: Context) -> Reply:
     if not names:
         registered = ", ".join(config.models)
         key = "ask.perf_model" if registered else "ask.perf_model.none"
-        return Reply(Message(text=texts(key, models=registered)), waits=True)
+        return Reply(Message(text=texts(key, models=registered)), waits=True, missing="model")
     levels = plan_levels(args, pasted=context.parsed.pasted, sentence=context.parsed.by != "command_line")
     specs = [await _spec(args, name, levels, context) for name in names]
     threshold = config.defaults.confirm_above_samples

@@ -9,7 +9,7 @@ from handlers.figures import run_names
 from handlers.message import Message
 from handlers.paused import go_on, is_at
 from handlers.policy import resolve_again
-from handlers.references import run_number
+from handlers.references import run_number, which_run
 from handlers.registry import Args, Intent, Words
 from handlers.reply import Reply
 from handlers.submit import submit
@@ -29,7 +29,7 @@ async def handle(args: ResumeArgs, context: Context) -> Reply:
         return await _resume_all(context)
     number = run_number(args.run) if args.run is not None else context.thread_run
     if number is None:
-        return Reply(Message(text=texts("logs.no_run")), waits=True)
+        return which_run(context, INTENT.name)
     run = await asyncio.to_thread(store.run, number)
     if run.state is RunState.PAUSED:
         group = await asyncio.to_thread(store.group, run.group_id)

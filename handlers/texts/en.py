@@ -85,6 +85,7 @@ TEXTS = {
     # --- questions
     "ask.which_model": "Which model should I evaluate? Registered here: {models}. Or name one with its endpoint: `… model=NAME url=http://…`.",
     "ask.which_model.none": "Which model should I evaluate, and where is its endpoint? For example: `evaluate qwen-plus at https://host/v1 on gsm8k`. No model is registered in scopebot.toml yet; `mock` needs none.",
+    "ask.which_run": "Which run? For example `{verb} r12`; `results` and `status` list them.",
     "ask.which_datasets": "On which benchmark? For example gsm8k, mmlu or `sample` (`/benchmarks` finds one).",
     "ask.endpoint": "Where is {model} served? It is not registered here ({models}). Add its endpoint: `… at https://host/v1`.",
     "ask.total": "{dataset} has {subsets} subsets and EvalScope's limit counts for each of them. You said {said:,} samples: which do you mean?",
@@ -218,6 +219,7 @@ TEXTS = {
     # --- logs
     "logs.title": "The end of {run}'s log",
     "logs.none": "{run} has no log yet.",
+    "logs.closed": "The log of {run} may hold samples of a private or gated data set: it is shown on its page only.",
     "logs.no_run": "There is no run yet whose log I could show.",
     # --- benchmarks
     "benchmarks.found": "Benchmarks{what}: {count}",
@@ -368,6 +370,7 @@ TEXTS = {
     "postponed.full": "I have your message, but my disk is full, so I cannot act on it yet. It is kept, and I answer as soon as an admin has freed some space; there is no need to say it again.",
     "error.run_killed": "The evaluating process on {worker} was killed (signal {signal}), most often because the machine ran out of memory. A smaller batch size needs less.",
     "error.run_lost": "The worker that had the run vanished again and again without a new sample, the last one was {worker}. Look at that machine: its memory may be too small for this run. `resume` keeps what is done.",
+    "error.run_hung": "The run was stopped: nothing got on for {minutes} minutes. `resume {run}` goes on from what is finished; run_stalls_after_minutes in scopebot.toml sets the limit.",
     "error.run_timed_out": "The run was stopped: it took longer than run_timeout_hours allows. A limit on the samples makes it shorter.",
     # --- reasons
     "reason.url": "it has to be an http(s) address such as https://host/v1, without a user name in it",

@@ -85,6 +85,7 @@ TEXTS = {
     # --- questions
     "ask.which_model": "要评测哪个模型？已登记的有：{models}。也可以直接给出名称和地址：`… model=名称 url=http://…`。",
     "ask.which_model.none": "要评测哪个模型，接口地址是什么？例如：`用 gsm8k 评测 qwen-plus，地址 https://host/v1`。scopebot.toml 里还没有登记模型；`mock` 不需要接口。",
+    "ask.which_run": "是哪个任务？例如 `{verb} r12`；`results` 和 `status` 会列出任务。",
     "ask.which_datasets": "用哪个评测集？例如 gsm8k、mmlu 或 `sample`（`/benchmarks` 可以查找）。",
     "ask.endpoint": "{model} 的接口地址是什么？它没有登记（已登记：{models}）。请补充地址：`… 地址 https://host/v1`。",
     "ask.total": "{dataset} 有 {subsets} 个子集，EvalScope 的 limit 按每个子集计算。你说的 {said:,} 条是指哪一种？",
@@ -218,6 +219,7 @@ TEXTS = {
     # --- logs
     "logs.title": "{run} 的日志末尾",
     "logs.none": "{run} 还没有日志。",
+    "logs.closed": "{run} 的日志可能包含私有或受限数据集的样本，只在它的页面上显示。",
     "logs.no_run": "还没有可以查看日志的任务。",
     # --- benchmarks
     "benchmarks.found": "评测集{what}：共 {count} 个",
@@ -368,6 +370,7 @@ TEXTS = {
     "postponed.full": "消息已收到，但我的磁盘已满，暂时无法处理。消息已保存，管理员腾出空间后我会马上回复，不需要重发。",
     "error.run_killed": "{worker} 上的评测进程被终止（信号 {signal}），多半是内存不足。可以减小批大小。",
     "error.run_lost": "执行任务的 worker 反复消失，期间没有完成新的样本，最后一个是 {worker}。请检查那台机器，可能内存不足。之后用“继续”可以保留已完成的部分。",
+    "error.run_hung": "任务已停止：{minutes} 分钟没有任何进展。`resume {run}` 可从已完成的部分继续；时限由 scopebot.toml 的 run_stalls_after_minutes 设定。",
     "error.run_timed_out": "任务超过了 run_timeout_hours 的时限，已停止。可以限制样本数来缩短时间。",
     # --- reasons
     "reason.url": "需要 http(s) 地址，例如 https://host/v1，且不含用户名",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,10 +19,11 @@ from bot.alive import Alive, Lease
 from bot.dispatcher import Dispatcher
 from jobs.config import Settings
 from jobs.db import migrate, open_engine
+from jobs.events import write_progress
 from jobs.fleet import beat, leave
 from jobs.lease import lease_key
 from jobs.lifecycle import RunState
-from jobs.models import Run
+from jobs.models import ModelTarget, PerfSpec, Progress, Run
 from jobs.queue import open_queue
 from jobs.store import Store
 
@@ -154,3 +156,41 @@ async def test_the_dispatchers_lease_passes_on_at_once_where_its_holder_is_known
     grave.add("one")
     assert await second.hold()
     assert not await first.hold()
+
+
+def progress(done: int) -> Progress:
+    return Progress(attempt=1, phase="evaluating", benchmark="gsm8k", done=done, updated_at=datetime.now(UTC))
+
+
+def test_a_run_that_lives_and_finishes_nothing_for_too_long_fails_and_one_that_gets_on_does_not(
+    dispatcher: Dispatcher, store: Store, clock: Clock, sent: Run, redis_client: Redis
+) -> None:
+    store.move(sent.id, RunState.RUNNING)
+    redis_client.set(lease_key(sent.id), "1")
+    for done in range(3):
+        write_progress(redis_client, sent.id, progress(done))
+        dispatch_after(3599, dispatcher, clock)
+    assert store.run(sent.id).state is RunState.RUNNING
+    write_progress(redis_client, sent.id, progress(2))  # says that it lives, and no more
+    dispatch_after(3601, dispatcher, clock)
+    ended = store.run(sent.id)
+    assert (ended.state, ended.failure and ended.failure.code) == (RunState.FAILED, "run_hung")
+
+
+def test_two_stress_tests_of_one_endpoint_never_run_at_once_on_two_workers(
+    dispatcher: Dispatcher, store: Store, redis_client: Redis
+) -> None:
+    beat(redis_client, "w2", "1.14.1")
+
+    def load(number: int, url: str) -> Run:
+        model = ModelTarget(name="m", model="m", eval_type="openai_api", api_url=url)
+        spec = PerfSpec(model=model, number=(10,), dataset="prompts", plugin="openqa")
+        _, (run,) = store.add_group(
+            source=f"s{number}", platform="p", channel="c", thread="t", user="u", language="en", text="x", specs=[spec]
+        )
+        return run
+
+    first, second, other = load(1, "http://h:1/v1"), load(2, "http://H:1/v1/"), load(3, "http://h:2/v1")
+    plan = dispatcher.dispatch()
+    assert {a.run_id for a in plan.assignments} == {first.id, other.id}
+    assert dispatcher.dispatch().places[second.id].reason == "endpoint_measured"

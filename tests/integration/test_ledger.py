@@ -174,7 +174,7 @@ def test_a_loss_that_is_told_twice_counts_once(ledger: Ledger, store: Store, que
 
 @pytest.mark.parametrize(("own", "losses"), [(True, 2), (False, 6)])
 def test_a_run_is_given_up_after_two_deaths_of_its_own_process_and_only_after_many_of_its_host(
-    store: Store, queued: Callable[..., Run], own: bool, losses: int
+    store: Store, queued: Callable[..., Run], *, own: bool, losses: int
 ) -> None:
     run = queued()
     loss = Loss(own=own, done=3, failure=Failure(code="run_killed", params={"worker": "w1", "signal": 9}))

@@ -15,12 +15,13 @@ from sqlalchemy import Engine, inspect, text
 from sqlalchemy.exc import IntegrityError
 
 import bot.outbox
+import handlers.open_requests
 import handlers.questions
 import jobs.ledger
 from jobs.db import HEAD, MIGRATIONS, Base, current_revision, migrate, open_engine, reading
 
 ROOT = Path(__file__).resolve().parents[2]
-OWNERS = (bot.outbox, handlers.questions, jobs.ledger)
+OWNERS = (bot.outbox, handlers.open_requests, handlers.questions, jobs.ledger)
 """Imported so that all tables stand on `Base`."""
 
 

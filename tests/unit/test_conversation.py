@@ -545,3 +545,15 @@ async def test_many_runs_are_listed_in_one_table(services: FakeServices) -> None
     message = (await services.say("status"))[0].message
     assert [len(part.rows) for part in message.parts if isinstance(part, Table)] == [12]
     assert len(message.parts) < 5
+
+
+async def test_the_log_of_a_private_set_stays_on_its_signed_page(services: FakeServices) -> None:
+    faq = {"benchmark": "general_qa", "local_path": "/data/faq", "private": True}
+    services.config = Config.model_validate(
+        {"models": CONFIG.model_dump(mode="json")["models"], "datasets": {"faq": faq}}
+    )
+    await services.say("/eval prod faq limit=2")
+    services.logs[1] = "What is our salary?"
+    said = (await services.say("logs of r1"))[0].message.model_dump_json()
+    assert "salary" not in said
+    assert "/runs/r1" in said

@@ -137,3 +137,12 @@ def test_two_stress_tests_of_one_endpoint_do_not_run_at_once() -> None:
     plan = assign(waiting, [WorkerState("w", 4)])
     assert [a.run_id for a in plan.assignments] == [1]
     assert plan.places[2].reason == "endpoint_measured"
+
+
+def test_no_start_is_promised_behind_a_run_of_which_nobody_knows_how_long_it_takes() -> None:
+    waiting = [Waiting(run_id=n, user="a", waited=10 - n) for n in (1, 2)]
+    one = WorkerState("w", 1, runs=(Busy(50, "eve", left=120),))
+    plan = assign(waiting, [one])
+    assert [plan.places[n].starts_in for n in (1, 2)] == [120, None]
+    two = [one, WorkerState("w2", 1, runs=(Busy(51, "eve"),))]
+    assert [assign(waiting, two).places[n].starts_in for n in (1, 2)] == [120, None]
