@@ -47,6 +47,7 @@ from jobs.embedded import EmbeddedServer
 from jobs.errors import CannotListen
 from jobs.events import EVENTS, Event
 from jobs.ledger import Ledger
+from jobs.patience import LOOK_EVERY, Absence
 from jobs.same_store import open_artifacts, publish, say_again
 from jobs.space import telling_of_redis
 from jobs.store import Store
@@ -138,15 +139,24 @@ def _event(fields: dict[bytes, bytes]) -> Event | None:
         return None
 
 
+async def redis_answers(settings: BotSettings) -> None:
+    """Wait until an outside Redis answers."""
+    if settings.redis_url is not None:
+        absence = Absence(settings.redis_url)
+        while await asyncio.to_thread(absence.lasts):  # noqa: ASYNC110 - nothing tells that it is back
+            await asyncio.sleep(LOOK_EVERY)
+
+
 @asynccontextmanager
 async def open_bot(settings: BotSettings, *, workers: int, port_may_move: bool = False) -> AsyncIterator[Bot]:
-    """Start what the process needs and stop it at the end.
+    """Start what the process needs, once Redis answers, and stop it at the end.
 
     Raises `CannotListen`, `ArtifactsDiffer`, `ArtifactsAway` and `RedisFull`.
 
     The first process on a data folder also runs the web server and, with the embedded server, `workers` workers;
     a second one (a console beside `serve`) uses those of the first, and takes its place when it ends.
     """
+    await redis_answers(settings)
     async with AsyncExitStack() as stack:
         parts = await _open_parts(stack, settings)
         owner = stack.enter_context(_Ownership(settings.folder))

@@ -202,12 +202,13 @@ def doctor() -> None:
 
 
 async def _serve(workers: int) -> None:
-    from bot.app import open_bot
+    from bot.app import open_bot, redis_answers
     from bot.settings import BotSettings
 
-    stop = asyncio.Event()
+    settings, stop = BotSettings(), asyncio.Event()
+    await redis_answers(settings)  # a signal ends it at once meanwhile: nothing is begun
     with _stop_on_signals(stop):
-        async with open_bot(BotSettings(), workers=workers) as bot:
+        async with open_bot(settings, workers=workers) as bot:
             click.echo(f"Scopebot is ready: {bot.url}/healthz", err=True)
             await stop.wait()
 

@@ -51,7 +51,7 @@ def _guarded(what: str, check: Callable[[BotSettings], Finding], settings: BotSe
 _REMEDIES = {
     "data folder": "Set SCOPEBOT_DATA_DIR to a folder that can be written to.",
     "scopebot.toml": "Set SCOPEBOT_CONFIG to a file that can be read.",
-    "Redis": "Check REDIS_URL, and that the server runs; without REDIS_URL Scopebot brings its own.",
+    "Redis": "Start it or correct REDIS_URL: bot and workers wait for it. Without REDIS_URL Scopebot brings its own.",
     "database": "Check DATABASE_URL, and that the server runs; without it Scopebot uses SQLite in its data folder.",
     "artifacts": "Check SCOPEBOT_ARTIFACTS_URL, and that fsspec's package for its scheme is installed.",
     "workers": "Check REDIS_URL.",

@@ -1,4 +1,7 @@
-"""What all our RQ workers share: they run the functions they are meant to, and leave with who started them."""
+"""What all our RQ workers share.
+
+They run the functions they are meant to, wait while Redis takes nothing, and leave with who started them.
+"""
 
 from __future__ import annotations
 
@@ -6,22 +9,27 @@ import ctypes
 import os
 import signal
 import sys
+import time
 from typing import TYPE_CHECKING, ClassVar
 
 import structlog
+from redis.exceptions import ResponseError
 from rq import Queue, Worker
 from rq.job import Job, JobStatus
 
 from jobs.queue import check_job
+from jobs.space import is_full
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
 log = structlog.get_logger(__name__)
 
+LOOK_FOR_ROOM_EVERY = 2.0
+
 
 class GuardedWorker(Worker):
-    """Runs the functions of `tasks` and nothing else."""
+    """Runs the functions of `tasks` and nothing else; while Redis takes nothing, it waits."""
 
     tasks: ClassVar[AbstractSet[str]] = frozenset()
 
@@ -34,7 +42,40 @@ class GuardedWorker(Worker):
             job.set_status(JobStatus.FAILED)
             self.connection.lrem(queue.intermediate_queue_key, 1, job.id)
             return
-        super().execute_job(job, queue)
+        try:
+            super().execute_job(job, queue)
+        except ResponseError as error:
+            self._wait_for_room(error)
+
+    def dequeue_job_and_maintain_ttl(
+        self, timeout: int | None, max_idle_time: int | None = None
+    ) -> tuple[Job, Queue] | None:
+        """Wait for a job."""
+        while True:
+            try:
+                return super().dequeue_job_and_maintain_ttl(timeout, max_idle_time)
+            except ResponseError as error:
+                self._wait_for_room(error)
+
+    def run_maintenance_tasks(self) -> None:
+        """Do what RQ does now and then."""
+        try:
+            super().run_maintenance_tasks()  # type: ignore[no-untyped-call]
+        except ResponseError as error:
+            self._wait_for_room(error)
+
+    def _wait_for_room(self, error: ResponseError) -> None:
+        """Wait until Redis takes something again; raise any other error."""
+        while is_full(error):
+            log.warning("Redis takes nothing: its disk is full", reason=str(error))
+            time.sleep(LOOK_FOR_ROOM_EVERY)
+            try:
+                self.connection.set("scopebot:room", "1", ex=1)
+            except ResponseError as again:
+                error = again
+            else:
+                return
+        raise error
 
 
 def die_with_parent() -> None:

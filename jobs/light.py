@@ -19,7 +19,7 @@ from jobs.catalog import CATALOG_KEY, Catalog, snapshot
 from jobs.config import Settings
 from jobs.errors import ConfigInvalid
 from jobs.guarded import GuardedWorker, die_with_parent
-from jobs.patience import patient_redis
+from jobs.patience import patient_redis, wait_for_redis
 from jobs.queue import CHECK_TASK, open_checks
 from jobs.workspace import Workspace, enter
 
@@ -48,6 +48,7 @@ def run_light(settings: Settings) -> None:
     with (settings.folder / "checks.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         name = f"checks-{socket.gethostname()}-{os.getpid()}"
+        wait_for_redis(settings.redis_url)
         redis = patient_redis(settings.redis_url)
         enter(
             Workspace(

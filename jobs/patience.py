@@ -8,12 +8,18 @@ from typing import Any, ParamSpec, TypeVar
 
 import structlog
 from redis import AuthenticationError, Redis
-from redis.backoff import ExponentialBackoff
+from redis.backoff import ExponentialBackoff, NoBackoff
+from redis.exceptions import ConnectionError as RedisAway
 from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisLate
 from redis.retry import Retry
 
 PATIENCE = 60.0
 """Seconds for which a command is tried again; a restart of Redis takes a few."""
+LOOK_EVERY = 1.0
+SAY_EVERY = 30.0
+"""Seconds between two looks at a Redis that is away when a process starts, and between two lines about it."""
+ANSWERS_WITHIN = 5.0
 T = TypeVar("T")
 P = ParamSpec("P")
 log = structlog.get_logger(__name__)
@@ -46,6 +52,38 @@ class Patience(Retry):
 def patient_redis(url: str) -> Redis:
     """Return a client that waits for Redis."""
     return Redis.from_url(url, health_check_interval=30, retry=Patience())
+
+
+class Absence:
+    """Looks whether Redis answers a process that starts, and says now and then that it is waited for."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._said_at = -SAY_EVERY
+
+    def lasts(self) -> bool:
+        """Tell whether Redis is away right now; raises `AuthenticationError`, which does not pass."""
+        try:
+            with Redis.from_url(
+                self._url, socket_timeout=ANSWERS_WITHIN, socket_connect_timeout=ANSWERS_WITHIN,
+                retry=Retry(NoBackoff(), 0),
+            ) as redis:  # fmt: skip
+                redis.ping()
+        except AuthenticationError:
+            raise
+        except (RedisAway, RedisLate) as error:
+            if time.monotonic() - self._said_at >= SAY_EVERY:
+                self._said_at = time.monotonic()
+                log.warning("waiting for Redis: check that it runs, and REDIS_URL", reason=str(error))
+            return True
+        return False
+
+
+def wait_for_redis(url: str) -> None:
+    """Wait until Redis answers. Raises `AuthenticationError`."""
+    absence = Absence(url)
+    while absence.lasts():
+        time.sleep(LOOK_EVERY)
 
 
 def patiently(act: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:

@@ -9,6 +9,7 @@ import shutil
 import signal
 import socket
 import sys
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -39,7 +40,7 @@ from jobs.fleet import living_workers
 from jobs.lease import RunLease, holder
 from jobs.lifecycle import RunState
 from jobs.models import EvalSpec, Failure, Loss, PerfSpec, Progress, Reproduce, RunResult
-from jobs.patience import patiently
+from jobs.patience import Patience, patiently
 from jobs.queue import JobPayload, JobRefused, parse_job_id, unsign
 from jobs.space import ARTIFACTS, DATA, is_full, require, told
 from jobs.upkeep import ship_late
@@ -51,6 +52,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+ENDS_WITHIN = 1.2
+"""Seconds in which a process that is told to end says its last word: less than it is given."""
 MAY_PASS = (EndpointSilent, EndpointBusy, EndpointBroken, DatasetUnreachable, RunCrashed)
 """What a check may meet and the run's turn, hours later, may not."""
 SAID_BY_ENDPOINT = (EndpointWrongModel, EndpointDenied, EndpointRejected, EndpointNotJson)
@@ -214,16 +217,31 @@ class Attempt:
     def _on_sigterm(self, _number: int, _frame: object) -> None:
         """End now: with the partial score if it is cancelled or paused, else so that the next attempt goes on."""
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough
+        try:
+            self._tell_end()
+        except Exception as error:  # Redis away: none of it may reach the interrupted code; the lease lapses by itself
+            log.warning("the end of this process was not told", reason=repr(error))
+        self._ship_the_rest()
+        os._exit(0)
+
+    def _tell_end(self) -> None:
+        """Say with what this attempt ends; it has `ENDS_WITHIN` seconds, unless it only pauses."""
         assert self._workspace.settings.redis_url is not None
         # the interrupted code may hold the shared connection
-        redis = Redis.from_url(self._workspace.settings.redis_url)
+        patience = Patience() if self._pausing else Patience(ENDS_WITHIN)
+        redis = Redis.from_url(
+            self._workspace.settings.redis_url, socket_timeout=ENDS_WITHIN, socket_connect_timeout=ENDS_WITHIN,
+            retry=patience,
+        )  # fmt: skip
         run_id, attempt = self._payload.run_id, self._payload.attempt
         cancelled = cancel_asked(redis, run_id)
         if cancelled or self._pausing:
             what, state = ("cancelled", RunState.CANCELLED) if cancelled else ("paused", RunState.PAUSED)
             collected = None if self._engine is None else self._engine.collect_partial()
             result = self._result(state, collected=collected)
-            self._keep_if_possible(result, redis)
+            keeping = threading.Thread(target=self._keep_if_possible, args=(result, redis), daemon=True)
+            keeping.start()
+            keeping.join(ENDS_WITHIN / 2 if cancelled else None)  # a slow store must not cost the word of the score
             if not cancelled:  # another worker may have to go on
                 self._ship_the_rest()
             event = Event.model_validate({
@@ -236,8 +254,6 @@ class Attempt:
             loss = Loss(done=done, failure=failure)
             announce(redis, Event(run_id=run_id, attempt=attempt, what="lost", worker=self._workspace.name, loss=loss))
         self._lease.release(redis)
-        self._ship_the_rest()
-        os._exit(0)
 
     def _pause(self) -> None:
         """End this attempt until a person says whether the run goes on; called from one of EvalScope's threads."""
@@ -321,7 +337,7 @@ class Attempt:
         """Store result.json of a run without a final score; what its event says is enough where there is no room."""
         try:
             self._keep(result, redis)
-        except OSError:
+        except (OSError, RedisError):
             log.warning("result not stored", exc_info=True)
 
     def _ship_the_rest(self) -> None:
@@ -379,6 +395,9 @@ class Check:
         return isinstance(error, SAID_BY_ENDPOINT) or hosts <= {socket.gethostname()}
 
     def _tell(self, phase: Literal["checking", "checked"]) -> None:
+        """Write how far the check is, unless the run has begun meanwhile: its own progress must stand."""
+        if holder(self._workspace.redis, self._payload.run_id) is not None:
+            return
         progress = Progress(attempt=0, phase=phase, total=self._payload.spec.total, updated_at=datetime.now(UTC))
         write_progress(self._workspace.redis, self._payload.run_id, progress)
 

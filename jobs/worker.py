@@ -15,7 +15,7 @@ import structlog
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisAway
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisLate
 from redis.retry import Retry
 from rq import Queue
@@ -28,10 +28,10 @@ from jobs.errors import ConfigInvalid, RunCrashed, RunKilled, ScopebotError
 from jobs.fleet import HEARTBEAT, beat, leave, wake_dispatcher
 from jobs.guarded import GuardedWorker
 from jobs.guarded import die_with_parent as leave_with_parent
-from jobs.patience import patient_redis
+from jobs.patience import patient_redis, wait_for_redis
 from jobs.queue import EVAL_TASK, open_queue
 from jobs.same_store import open_artifacts, published, wait_for_bot
-from jobs.space import is_full, telling_of_redis
+from jobs.space import telling_of_redis
 from jobs.tasks import announce_loss
 from jobs.upkeep import tend
 from jobs.workspace import Workspace, current, enter, worker_name
@@ -62,7 +62,6 @@ PRELOAD_PERF = (
 """The same for a first stress test; a worker without EvalScope's `perf` extra evaluates all the same."""
 
 
-LOOK_FOR_ROOM_EVERY = 2.0
 TEND_EVERY = 300.0
 """Seconds between two looks at the folders of runs that are over."""
 GRACE = 1.5
@@ -115,45 +114,12 @@ class ScopebotWorker(GuardedWorker):
         super()._handle_stopped_job(job, queue, execution)
         announce_loss(current(), job.id, RunKilled(worker=current().name, signal=int(signal.SIGKILL)), own=False)
 
-    def dequeue_job_and_maintain_ttl(
-        self, timeout: int | None, max_idle_time: int | None = None
-    ) -> tuple[Job, Queue] | None:
-        """Wait for a job; also while Redis takes nothing."""
-        while True:
-            try:
-                return super().dequeue_job_and_maintain_ttl(timeout, max_idle_time)
-            except ResponseError as error:
-                self._wait_for_room(error)
-
     def run_maintenance_tasks(self) -> None:
-        """Do what RQ does now and then, and look after the folders: between two runs, since nothing forks meanwhile."""
-        try:
-            super().run_maintenance_tasks()  # type: ignore[no-untyped-call]
-        except ResponseError as error:
-            self._wait_for_room(error)
+        """See `GuardedWorker`; look after the folders too: between two runs, since nothing forks meanwhile."""
+        super().run_maintenance_tasks()
         if time.monotonic() - self._tended > TEND_EVERY:
             self._tended = time.monotonic()
             tend(current())
-
-    def execute_job(self, job: Job, queue: Queue) -> None:
-        """See `GuardedWorker`; also while Redis takes nothing."""
-        try:
-            super().execute_job(job, queue)
-        except ResponseError as error:
-            self._wait_for_room(error)
-
-    def _wait_for_room(self, error: ResponseError) -> None:
-        """Wait until Redis takes something again; raise any other error."""
-        while is_full(error):
-            log.warning("Redis takes nothing: its disk is full", reason=str(error))
-            time.sleep(LOOK_FOR_ROOM_EVERY)
-            try:
-                self.connection.set("scopebot:room", "1", ex=1)
-            except ResponseError as again:
-                error = again
-            else:
-                return
-        raise error
 
     def handle_work_horse_killed(
         self, job: Job, retpid: int | None, ret_val: int | None, rusage: struct_rusage | None
@@ -177,6 +143,7 @@ def run_worker(settings: Settings, *, die_with_parent: bool = False) -> None:
     if settings.redis_url is None:
         raise ConfigInvalid(file="REDIS_URL", reason="a worker needs it")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # threads that would not survive the fork
+    wait_for_redis(settings.redis_url)
     redis = patient_redis(settings.redis_url)
     artifacts = open_artifacts(settings.effective_artifacts_url)
     mark = wait_for_bot(artifacts, redis)

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -13,11 +14,13 @@ import aiohttp
 import psutil
 import pytest
 import pytest_asyncio
+from support.endpoint import refusing_url
 
 from bot.app import Bot, open_bot
 from bot.settings import BotSettings
 from handlers.incoming import Incoming, Place
 from handlers.message import Link, Progress
+from jobs.embedded import EmbeddedServer, living_server
 from jobs.lifecycle import RunState
 from jobs.models import Run
 from tests.support.listening import Recorder
@@ -184,6 +187,50 @@ def test_serve_answers_and_leaves_nothing_behind_on_sigterm(tmp_path: Path) -> N
     assert not alive
     assert gone
     assert not (tmp_path / "valkey" / "server.json").exists()
+
+
+def test_a_bot_that_starts_before_its_redis_says_so_and_goes_on_when_it_comes(tmp_path: Path) -> None:
+    with EmbeddedServer(tmp_path / "redis") as server:
+        server_state = living_server(tmp_path / "redis")
+        assert server_state is not None
+        os.kill(server_state.pid, signal.SIGKILL)
+        clean = {
+            name: value for name, value in os.environ.items() if not name.startswith(("SCOPEBOT", "REDIS", "DATABASE"))
+        }
+        process = subprocess.Popen(
+            [sys.executable, "-m", "bot.cli", "serve"], stderr=subprocess.PIPE, text=True,
+            env=clean | {"SCOPEBOT_DATA_DIR": str(tmp_path), "SCOPEBOT_PORT": "0", "REDIS_URL": server.url},
+        )  # fmt: skip
+        assert process.stderr is not None
+        with process.stderr:
+            waiting = process.stderr.readline()
+            assert "waiting for Redis" in waiting
+            assert "REDIS_URL" in waiting
+            assert server_state.password not in waiting
+            time.sleep(1.5)
+            assert process.poll() is None
+            assert server.revive()
+            assert any("Scopebot is ready" in line for line in process.stderr)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(30) == 0
+
+
+def test_a_bot_that_waits_for_its_redis_can_be_ended(tmp_path: Path) -> None:
+    clean = {
+        name: value for name, value in os.environ.items() if not name.startswith(("SCOPEBOT", "REDIS", "DATABASE"))
+    }
+    with refusing_url() as url:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "bot.cli", "serve"], stderr=subprocess.PIPE, text=True,
+            env=clean | {
+                "SCOPEBOT_DATA_DIR": str(tmp_path), "REDIS_URL": url.replace("http", "redis").removesuffix("/v1"),
+            },
+        )  # fmt: skip
+        assert process.stderr is not None
+        with process.stderr:
+            assert "waiting for Redis" in process.stderr.readline()
+            process.send_signal(signal.SIGTERM)
+            process.wait(10)
 
 
 def test_a_local_worker_dies_with_a_bot_that_is_killed(tmp_path: Path) -> None:
