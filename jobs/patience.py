@@ -10,7 +10,7 @@ import structlog
 from redis import AuthenticationError, Redis
 from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.exceptions import ConnectionError as RedisAway
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisLate
 from redis.retry import Retry
 
@@ -71,6 +71,8 @@ class Absence:
                 redis.ping()
         except AuthenticationError:
             raise
+        except ResponseError:  # its disk is full: it is there
+            return False
         except (RedisAway, RedisLate) as error:
             if time.monotonic() - self._said_at >= SAY_EVERY:
                 self._said_at = time.monotonic()

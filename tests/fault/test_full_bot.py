@@ -173,7 +173,7 @@ def test_a_run_survives_a_redis_that_takes_nothing_and_what_is_said_meanwhile_is
             assert "rec:2/0" not in keys(state)
             assert state["waiting"] == 1, "what could not be kept was not acknowledged"
             disk.free()
-            state = bot.until(lambda state: {"rec:2/0", "result:r1"} <= set(keys(state)), within=90)
+            state = bot.until(lambda state: {"rec:2/0", "result:g1"} <= set(keys(state)), within=90)
             engine = open_engine(own.effective_database_url)
             run = Store(engine).run(1)
             engine.dispose()

@@ -13,7 +13,7 @@ import redis
 from support.endpoint import refusing_url
 
 from jobs.embedded import EmbeddedServer, living_server
-from jobs.patience import Patience
+from jobs.patience import Absence, Patience
 
 
 def test_a_server_that_stays_away_is_given_up_after_so_many_seconds_in_all() -> None:
@@ -44,3 +44,11 @@ def test_a_wrong_password_is_not_waited_for(redis_server: EmbeddedServer) -> Non
     with redis.Redis.from_url(url, retry=Patience(20)) as client, pytest.raises(redis.AuthenticationError):
         client.ping()
     assert time.monotonic() - begun < 5
+
+
+def test_a_redis_that_takes_nothing_is_there(redis_server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise redis.ResponseError("MISCONF Errors writing to the AOF file: No space left on device")
+
+    monkeypatch.setattr(redis.Redis, "ping", full)  # refused then, too
+    assert not Absence(redis_server.url).lasts()
