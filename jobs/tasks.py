@@ -195,11 +195,18 @@ class Attempt:
                 self._workspace.artifacts.restore(source, self._folder)
                 (self._folder / "result.json").unlink(missing_ok=True)
         (self._folder / ATTEMPT).write_text(attempt, encoding="ascii")
-        if first:  # what another installation left in the store shall not look newer
-            self._workspace.artifacts.write(self._payload.run_id, ATTEMPT, attempt.encode())
+        if first:
+            self._mark_in_store(attempt)
         for name in ("predictions", "reviews"):
             for path in (self._folder / name).rglob("*.jsonl"):
                 drop_torn_lines(path)
+
+    def _mark_in_store(self, attempt: str) -> None:
+        """Let what another installation left in the store not look newer."""
+        try:
+            self._workspace.artifacts.write(self._payload.run_id, ATTEMPT, attempt.encode())
+        except OSError:  # full or away: the folder's own copy is shipped as soon as that is possible
+            log.warning("the attempt is not marked in the store", exc_info=True)
 
     def _went_on_elsewhere(self) -> bool:
         """Tell whether a later attempt than the last one here has kept something: on another host."""
