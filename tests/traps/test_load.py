@@ -193,14 +193,14 @@ def test_a_cancelled_test_keeps_the_level_it_was_in(horses: Horses) -> None:
         def soon():
             time.sleep(5)
             redis = Redis.from_url(settings.redis_url)
-            for number in range(1, 200):
+            for number in range(1, 1000):
                 cancel.ask(redis, number)
             os.kill(os.getpid(), signal.SIGTERM)
         threading.Thread(target=soon, daemon=True).start()
     """
     with Streaming(Pace(first=0.05)) as server:
         ended = horses.evaluate(load(model(server.url), parallel=(2,), number=(100_000,)), within=30, before=before)
-    for number in range(1, 200):
+    for number in range(1, 1000):
         horses.redis.delete(f"scopebot:run:{number}:cancel")
     assert str(ended.result.state) == "cancelled"
     (level,) = ended.result.perf
