@@ -354,6 +354,7 @@ TEXTS = {
     "error.endpoint_broken": "{url} fails itself ({status}): “{detail}”. Look into the server's log, then ask again.",
     "error.endpoint_not_json": "{url} answers, but not as an OpenAI-compatible API. The address usually ends in /v1.",
     "error.dataset_unreachable": "The data set is not on the worker and its hub cannot be reached from there. Copy it into the worker's cache (MODELSCOPE_CACHE), or register a local folder as [datasets.NAME].",
+    "error.subset_missing": "The data set {dataset} has no file for its subset {subset} on the worker: {path} is missing, but there is {found}. Say which subsets it has as `subset_list` of [datasets.{dataset}] in scopebot.toml, or rename the file.",
     "error.dataset_missing": "The data set {dataset} is not on the worker: {path} is missing there. Copy it, or correct [datasets.{dataset}] in scopebot.toml.",
     "error.nltk_missing": "This benchmark scores with NLTK's punkt_tab, which the worker lacks; every score would silently be 0. On the worker: `python -m nltk.downloader punkt_tab`, or point NLTK_DATA to it.",
     "error.extra_missing": "The worker lacks what this benchmark needs. On the worker: `{install}`.",

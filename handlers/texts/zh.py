@@ -354,6 +354,7 @@ TEXTS = {
     "error.endpoint_broken": "{url} 自身出错（{status}）：“{detail}”。请查看服务的日志后再试。",
     "error.endpoint_not_json": "{url} 有回应，但不是 OpenAI 兼容接口。地址通常以 /v1 结尾。",
     "error.dataset_unreachable": "worker 上没有这个数据集，也连不上下载源。请把它放进 worker 的缓存（MODELSCOPE_CACHE），或把本地目录登记为 [datasets.名称]。",
+    "error.subset_missing": "worker 上的数据集 {dataset} 没有子集 {subset} 的文件：缺少 {path}，现有 {found}。请在 scopebot.toml 的 [datasets.{dataset}] 里用 `subset_list` 写明它的子集，或给文件改名。",
     "error.dataset_missing": "worker 上没有数据集 {dataset}：缺少 {path}。请把它复制过去，或修改 scopebot.toml 里的 [datasets.{dataset}]。",
     "error.nltk_missing": "这个评测集需要 NLTK 的 punkt_tab 来打分，而 worker 上没有，分数会全部变成 0。请在 worker 上运行 `python -m nltk.downloader punkt_tab`，或设置 NLTK_DATA。",
     "error.extra_missing": "worker 缺少这个评测集需要的依赖。请在 worker 上运行：`{install}`。",
