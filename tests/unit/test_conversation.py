@@ -344,7 +344,8 @@ async def test_one_message_resumes_several_runs_and_says_what_cannot_be_resumed(
 
 async def test_resume_where_no_run_is_meant_asks_which(services: FakeServices) -> None:
     (reply,) = await services.say("继续")
-    assert (reply.waits, reply.message.text) == (True, "要继续哪个任务？请带上编号，例如 `继续 r12`。")
+    assert (reply.waits, reply.missing) == (True, "run")
+    assert "resume r12" in reply.message.text
 
 
 async def test_status_and_results_of_several_runs_are_one_answer(services: FakeServices) -> None:

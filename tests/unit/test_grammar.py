@@ -542,8 +542,8 @@ def test_any_mix_of_its_words_is_understood_without_an_error(text: str) -> None:
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("prefix", ["", "evaluate prod on mmlu ", "/eval ", "evalscope eval --dataset-args "])
-def test_long_texts_take_seconds_at_most(unit: str, prefix: str) -> None:
-    text = prefix + unit * (20_000 // len(unit))
-    started = time.process_time()
+def test_the_time_of_a_long_text_grows_with_its_length_and_no_faster(unit: str, prefix: str) -> None:
+    text = prefix + unit * (6_000 // len(unit))
+    started = time.thread_time()
     check(ask(text))
-    assert time.process_time() - started < 4  # a quadratic one takes minutes
+    assert time.thread_time() - started < 2  # also where its lines are counted; a quadratic one takes far longer
