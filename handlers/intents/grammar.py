@@ -27,6 +27,7 @@ from handlers.intents.phrases import (
     phrases,
 )
 from handlers.intents.secrets import REDACTED, find_secrets, redact
+from handlers.intents.setting_words import PER_SUBSET
 from handlers.registry import MOST_RUNS, Intent, intents
 
 _MOST_REQUESTS = 10
@@ -187,12 +188,19 @@ def _only_describes(named: list[Phrase], kinds: set[Kind]) -> bool:
 
 def _read(intent: Intent, text: str, vocabulary: Vocabulary, found: list[Mention]) -> Parsed:
     if intent.name == "eval":
-        return settle(intent, *read_eval(intent, text, vocabulary))
+        return _with_unit(settle(intent, *read_eval(intent, text, vocabulary)), text)
     if intent.name == "perf":
         return settle(intent, *read_perf(intent, text, vocabulary))
     if intent.name == "rerun":
-        return _read_rerun(intent, text, vocabulary)
+        return _with_unit(_read_rerun(intent, text, vocabulary), text)
     return settle_each(intent, _READERS.get(intent.name, _read_runs)(intent, text, found))
+
+
+def _with_unit(parsed: Parsed, text: str) -> Parsed:
+    """Return the request with what its limit counts for, each subset or a benchmark in all."""
+    said = {"per_subset": PER_SUBSET.search(text) is not None}
+    more = tuple(other.model_copy(update=said) for other in parsed.more)
+    return parsed.model_copy(update={**said, "more": more})
 
 
 def _read_runs(intent: Intent, text: str, found: list[Mention]) -> dict[str, JsonValue]:
@@ -213,7 +221,7 @@ def _read_rerun(intent: Intent, text: str, vocabulary: Vocabulary) -> Parsed:
     args, out = read_eval(intent, squeeze(rest), vocabulary)
     if runs := _runs_of(text):
         args |= args_of(runs)
-    if _FOR_A_BENCHMARK.search(rest) and "dataset_args" not in args:  # for which one, nobody said
+    if _FOR_A_BENCHMARK.search(PER_SUBSET.sub(" ", rest)) and "dataset_args" not in args:  # for which one, nobody said
         out = [*out, refused("dataset_args", "refused.which_benchmark")]
     return settle_each(intent, args, out)
 

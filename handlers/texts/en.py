@@ -89,6 +89,7 @@ TEXTS = {
     "ask.endpoint": "Where is {model} served? It is not registered here ({models}). Add its endpoint: `… at https://host/v1`.",
     "ask.total": "{dataset} has {subsets} subsets and EvalScope's limit counts for each of them. You said {said:,} samples: which do you mean?",
     "ask.above": "This is {total:,} samples, more than the {threshold:,} that start without asking. Go ahead?",
+    "ask.least": "{dataset} has {subsets} subsets and EvalScope takes as many samples of each: {said:,} of each is {total:,} in all, and there is nothing less. Go ahead?",
     "button.total": "About {said:,} in all ({limit} per subset: {total})",
     "button.total_each": "About {said:,} of each benchmark: {total} in all",
     "button.per_subset": "{limit:,} per subset: {total}",

@@ -89,6 +89,7 @@ TEXTS = {
     "ask.endpoint": "{model} 的接口地址是什么？它没有登记（已登记：{models}）。请补充地址：`… 地址 https://host/v1`。",
     "ask.total": "{dataset} 有 {subsets} 个子集，EvalScope 的 limit 按每个子集计算。你说的 {said:,} 条是指哪一种？",
     "ask.above": "这次共有 {total:,} 条样本，超过了免确认的 {threshold:,} 条。要继续吗？",
+    "ask.least": "{dataset} 有 {subsets} 个子集，EvalScope 从每个子集取相同数量：每个 {said:,} 条，共 {total:,} 条，不能更少。要运行吗？",
     "button.total": "总共约 {said:,} 条（每个子集 {limit} 条，共 {total} 条）",
     "button.total_each": "每个评测集约 {said:,} 条，共 {total} 条",
     "button.per_subset": "每个子集 {limit:,} 条，共 {total} 条",

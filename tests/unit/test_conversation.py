@@ -96,6 +96,30 @@ async def test_a_number_that_means_more_samples_than_said_is_asked_about(service
     assert [run.spec.limit for run in services.submitted] == [100]
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "evaluate mock on mmlu, 5 per subset",
+        "用 mmlu 评测 mock，每个子集 5 条",
+        "eval mock on mmlu, 5 samples of each subject",
+    ],
+)
+async def test_a_number_that_is_said_to_be_for_each_subset_is_not_asked_about(
+    services: FakeServices, said: str
+) -> None:
+    (reply,) = await services.say(said)
+    assert not reply.waits
+    assert [run.spec.limit for run in services.submitted] == [5]
+    await services.say("rerun r1, 4 per subset")
+    assert services.store.run(2).spec.limit == 4
+
+
+async def test_what_can_be_meant_in_one_way_only_is_asked_with_one_way_to_run_it(services: FakeServices) -> None:
+    (reply,) = await services.say("evaluate mock on mmlu, 1 sample")
+    assert list(buttons(reply)) == ["Run 57 samples", "Cancel"]
+    assert "1 of each is 57 in all" in reply.message.text
+
+
 async def test_an_answer_is_taken_once(services: FakeServices) -> None:
     (reply,) = await services.say("evaluate mock on mmlu, 100 samples")
     button = next(iter(buttons(reply).values()))
