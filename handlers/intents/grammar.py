@@ -221,7 +221,7 @@ def _read_rerun(intent: Intent, text: str, vocabulary: Vocabulary) -> Parsed:
     args, out = read_eval(intent, squeeze(rest), vocabulary)
     if runs := _runs_of(text):
         args |= args_of(runs)
-    if _FOR_A_BENCHMARK.search(rest) and "dataset_args" not in args:  # for which one, nobody said
+    if _FOR_A_BENCHMARK.search(PER_SUBSET.sub(" ", rest)) and "dataset_args" not in args:  # for which one, nobody said
         out = [*out, refused("dataset_args", "refused.which_benchmark")]
     return settle_each(intent, args, out)
 
