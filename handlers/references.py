@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+
+from pydantic import Field
+
 from handlers.context import Context
 from handlers.figures import run_names
 from handlers.message import Message
+from handlers.registry import MOST_RUNS, Args
 from handlers.reply import Reply
-from jobs.errors import UnknownRun
+from jobs.errors import InvalidValue, UnknownRun
+from jobs.models import Run
+
+
+class NamesRuns(Args):
+    """A request about one `run`, or about several `runs`."""
+
+    run: str | None = None
+    runs: tuple[str, ...] | None = Field(None, max_length=MOST_RUNS)
 
 
 def run_number(said: str) -> int:
@@ -15,6 +28,19 @@ def run_number(said: str) -> int:
     if not digits.isdecimal() or len(digits) > 9:
         raise UnknownRun(run=said)
     return int(digits)
+
+
+async def named_runs(args: NamesRuns, context: Context) -> list[Run]:
+    """Return the runs a request names, none where it names none.
+
+    Raises `UnknownRun` where one of them is not there, `InvalidValue` where they were too many to be taken.
+    """
+    if any(refused.name == "runs" for refused in context.parsed.refused):
+        raise InvalidValue(field="runs", value=f"> {MOST_RUNS}", reason="range")
+    store = context.services.store
+    said = args.runs or (() if args.run is None else (args.run,))
+    numbers = dict.fromkeys(run_number(name) for name in said)
+    return [await asyncio.to_thread(store.run, number) for number in numbers]
 
 
 def which_run(context: Context, verb: str) -> Reply:

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from handlers.reply import Reply
 
 
+MOST_RUNS = 50
+"""Runs that one request may name."""
+
+
 class Args(BaseModel):
     """What a request says: only what was said, no defaults filled in. Field names are EvalScope's own."""
 

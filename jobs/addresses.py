@@ -11,12 +11,15 @@ import ipaddress
 import socket
 import sys
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from jobs.errors import HostRefused, InvalidValue
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+_CONNECTS = frozenset({"socket.connect", "socket.sendto"})
 
 _NEVER = tuple(
     ipaddress.ip_network(network)
@@ -80,22 +83,20 @@ def guard_sockets(rule: AddressRule, spare: Iterable[tuple[str, int]]) -> None:
     `spare` are addresses the process itself lives on (Redis, the artifact store). A name that resolved to a
     public address when it was checked and to a private one when it is used (DNS rebinding) ends here.
     """
-    spared = set(spare)
+    spared = frozenset(spare)
+    sys.addaudithook(lambda event, args: check_connection(rule, spared, *args) if event in _CONNECTS else None)
 
-    def hook(event: str, args: tuple[Any, ...]) -> None:
-        if event not in {"socket.connect", "socket.sendto"}:
-            return
-        sock, address = args
-        if sock.family not in {socket.AF_INET, socket.AF_INET6} or tuple(address[:2]) in spared:
-            return
-        try:
-            allowed = rule.allows(address[0])
-        except ValueError:  # a name: connect() would resolve it itself, past this check
-            allowed = False
-        if not allowed:
-            raise PermissionError(f"Scopebot's address rule refuses a connection to {address[0]}")
 
-    sys.addaudithook(hook)
+def check_connection(rule: AddressRule, spared: AbstractSet[tuple[str, int]], sock: socket.socket, to: Any) -> None:
+    """Raise `PermissionError` where a socket is about to reach an address outside the rule."""
+    if sock.family not in {socket.AF_INET, socket.AF_INET6} or tuple(to[:2]) in spared:
+        return
+    try:
+        allowed = rule.allows(to[0])
+    except ValueError:  # a name: connect() would resolve it itself, past this check
+        allowed = False
+    if not allowed:
+        raise PermissionError(f"Scopebot's address rule refuses a connection to {to[0]}")
 
 
 def resolve(host: str, port: int) -> list[tuple[str, int]]:

@@ -12,7 +12,8 @@
     └── RunError             the run started and could not give a score
         ├── EndpointRefused, EndpointSilent, EndpointDenied, EndpointWrongModel,
         │   EndpointRejected, EndpointBusy, EndpointBroken, EndpointNotJson
-        ├── DatasetUnreachable, DatasetMissing, NoPromptFits, NltkMissing, ExtraMissing
+        ├── DatasetUnreachable, DatasetMissing, SubsetMissing, NoPromptFits, NltkMissing,
+        │   ExtraMissing
         ├── DiskFull, DiskLow
         └── NothingScored, RunCrashed, RunKilled, RunLost, RunHung, RunTimedOut
 
@@ -173,6 +174,10 @@ class DatasetUnreachable(RunError):
 
 class DatasetMissing(RunError):
     """A registered data set's folder or files are not on the worker."""
+
+
+class SubsetMissing(RunError):
+    """A registered data set has no file for a `subset`; `found` are those that its folder has."""
 
 
 class NoPromptFits(RunError):

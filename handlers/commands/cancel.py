@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 
 from handlers.context import Context
+from handlers.figures import run_names
 from handlers.message import Message
-from handlers.references import run_number
-from handlers.registry import Args, Intent, Words
+from handlers.references import NamesRuns, named_runs
+from handlers.registry import Intent, Words
 from handlers.reply import Reply
 from jobs.lifecycle import ENDED, RunState
 from jobs.models import Run
@@ -15,10 +16,8 @@ from jobs.models import Run
 ALL = "all"
 
 
-class CancelArgs(Args):
-    """The `run` to end, or "all" of the person's own; without it, the conversation's request or their newest run."""
-
-    run: str | None = None
+class CancelArgs(NamesRuns):
+    """The runs to end, or "all" of the person's own; without them, the conversation's request or their newest run."""
 
 
 async def handle(args: CancelArgs, context: Context) -> Reply:
@@ -27,21 +26,22 @@ async def handle(args: CancelArgs, context: Context) -> Reply:
     runs = await _meant(args, context)
     if not runs:
         return Reply(Message(text=texts("cancel.none")))
-    ended = [run for run in runs if run.state in ENDED]
-    if ended:
-        run = ended[0]
-        return Reply(Message(text=texts("cancel.ended", run=run.name, state=texts(f"state.{run.state}"))))
-    now = [await services.cancel(run) for run in runs]
-    names = ", ".join(run.name for run in now)
-    done = all(run.state is RunState.CANCELLED for run in now)
-    return Reply(Message(text=texts("cancel.done" if done else "cancel.asked", runs=names)))
+    now = [await services.cancel(run) for run in runs if run.state not in ENDED]
+    said = []
+    if now:
+        done = all(run.state is RunState.CANCELLED for run in now)
+        said.append(texts("cancel.done" if done else "cancel.asked", runs=run_names(now)))
+    for state in dict.fromkeys(run.state for run in runs if run.state in ENDED):
+        ended = [run for run in runs if run.state is state]
+        said.append(texts("cancel.ended", runs=run_names(ended), state=texts(f"state.{state}")))
+    return Reply(Message(text=" ".join(said)))
 
 
 async def _meant(args: CancelArgs, context: Context) -> list[Run]:
     store = context.services.store
     active = [state for state in RunState if state not in ENDED]
-    if args.run is not None and args.run != ALL:
-        return [await asyncio.to_thread(store.run, run_number(args.run))]
+    if args.run != ALL and (named := await named_runs(args, context)):
+        return named
     if args.run is None and context.thread_runs:
         return [run for run in context.thread_runs if run.state not in ENDED] or list(context.thread_runs)
     runs = await asyncio.to_thread(store.runs, states=active, limit=1000)

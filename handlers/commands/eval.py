@@ -58,7 +58,8 @@ async def handle(args: EvalArgs, context: Context) -> Reply:
         return Reply(Message(text=texts("ask.which_datasets")), waits=True, missing="datasets")
     specs = await _specs(args, names, context)
     notes = _notes(args, context)
-    surprised = surprise(specs) if context.parsed.by != "command_line" else None
+    known = context.parsed.by == "command_line" or context.parsed.per_subset
+    surprised = None if known else surprise(specs)
     if surprised is not None:
         return await _ask_which(context, surprised, specs)
     samples = total(specs)
@@ -77,6 +78,7 @@ async def handle(args: EvalArgs, context: Context) -> Reply:
 async def _ask_which(context: Context, surprised: Surprise, specs: list[EvalSpec]) -> Reply:
     """Ask whether the number said was meant in all or for each subset, with what each of them comes to."""
     texts = context.texts
+    in_all, planned = total(surprised.spread), total(specs)
     names = ", ".join(dataset.name for dataset in surprised.datasets)
     subsets = " + ".join(str(len(dataset.subsets)) for dataset in surprised.datasets)
     many = len(surprised.spread) > 1 or len(surprised.spread[0].datasets) > 1
@@ -84,9 +86,12 @@ async def _ask_which(context: Context, surprised: Surprise, specs: list[EvalSpec
         "button.total_each" if many else "button.total",
         said=surprised.said,
         limit=surprised.spread[0].limit,
-        total=_count(total(surprised.spread)),
+        total=_count(in_all),
     )
-    per_subset = texts("button.per_subset", limit=surprised.said, total=_count(total(specs)))
+    per_subset = texts("button.per_subset", limit=surprised.said, total=_count(planned))
+    if in_all is not None and in_all == planned:  # one of each subset is the least there is
+        question = texts("ask.least", dataset=names, subsets=subsets, said=surprised.said, total=planned)
+        return await ask(context, question, [Choice("per_subset", texts("button.run", total=planned), tuple(specs))])
     question = texts("ask.total", dataset=names, subsets=subsets, said=surprised.said)
     choices = [Choice("total", label, surprised.spread), Choice("per_subset", per_subset, tuple(specs))]
     return await ask(context, question, choices)

@@ -49,7 +49,7 @@ async def handle(args: RerunArgs, context: Context) -> Reply:
     if isinstance(run.spec, PerfSpec):
         return await _load_again(run.spec, args, context)
     specs = await _changed(run.spec, args, context)
-    found = surprise(specs) if args.limit is not None else None
+    found = surprise(specs) if args.limit is not None and not context.parsed.per_subset else None
     specs = specs if found is None else list(found.spread)
     samples, threshold = total(specs), context.services.config.defaults.confirm_above_samples
     if samples is not None and samples > threshold:

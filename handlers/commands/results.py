@@ -13,8 +13,8 @@ from handlers.context import Context
 from handlers.figures import interval_text, score_text
 from handlers.joint import result_of
 from handlers.message import Message, Table
-from handlers.references import run_number
-from handlers.registry import Args, Intent, Words
+from handlers.references import NamesRuns, named_runs
+from handlers.registry import Intent, Words
 from handlers.reply import Reply
 from handlers.texts import Texts
 from jobs.lifecycle import ENDED, RunState
@@ -24,10 +24,9 @@ LATEST = 10
 """Runs shown where no number was said."""
 
 
-class ResultsArgs(Args):
-    """One `run`, or those of a `model` or on `datasets`; `last` n of them."""
+class ResultsArgs(NamesRuns):
+    """The runs that are named, or those of a `model` or on `datasets`; `last` n of them."""
 
-    run: str | None = None
     model: str | None = None
     datasets: tuple[str, ...] | None = None
     last: int | None = Field(None, ge=1, le=100)
@@ -36,12 +35,12 @@ class ResultsArgs(Args):
 async def handle(args: ResultsArgs, context: Context) -> Reply:
     """Answer from the store: one run's result, or a table of the last ones."""
     services, texts = context.services, context.texts
-    if args.run is not None:
-        run = await asyncio.to_thread(services.store.run, run_number(args.run))
-        if run.state not in ENDED:
-            state = texts(f"state.{run.state}")
-            return Reply(Message(text=texts("result.not_ended", run=run.name, state=state)))
-        return Reply(await asyncio.to_thread(result_of, [run], services.store, texts, services.links))
+    if named := await named_runs(args, context):
+        left = [run for run in named if run.state not in ENDED]
+        if left:
+            said = [texts("result.not_ended", run=run.name, state=texts(f"state.{run.state}")) for run in left]
+            return Reply(Message(text=" ".join(said)))
+        return Reply(await asyncio.to_thread(result_of, named, services.store, texts, services.links))
     if context.thread_runs and not args.model_fields_set:
         return await reply_on(context.thread_runs, context)
     vocabulary = await services.vocabulary()

@@ -3,66 +3,94 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 from handlers.context import Context
 from handlers.figures import run_names
 from handlers.message import Message
 from handlers.paused import go_on, is_at
 from handlers.policy import resolve_again
-from handlers.references import run_number, which_run
-from handlers.registry import Args, Intent, Words
+from handlers.references import NamesRuns, named_runs, which_run
+from handlers.registry import Intent, Words
 from handlers.reply import Reply
 from handlers.submit import submit
+from handlers.texts import Texts
 from jobs.lifecycle import ENDED, RunState
+from jobs.models import Run, Spec
 
 
-class ResumeArgs(Args):
-    """The `run` to go on with; without it, what did not finish of the request that the conversation is about."""
-
-    run: str | None = None
+class ResumeArgs(NamesRuns):
+    """The runs to go on with; without them, what did not finish of the request that the conversation is about."""
 
 
 async def handle(args: ResumeArgs, context: Context) -> Reply:
-    """Start a new run with the frozen configuration of the old one, on top of what that kept."""
-    texts, store = context.texts, context.services.store
-    if args.run is None and context.thread_runs:
-        return await _resume_all(context)
-    number = run_number(args.run) if args.run is not None else context.thread_run
-    if number is None:
+    """Start new runs with the frozen configuration of the old ones, on top of what these kept."""
+    store = context.services.store
+    named = await named_runs(args, context)
+    if len(named) > 1:
+        return await _resume_all(named, context)
+    if not named and context.thread_runs:
+        gone_on = await asyncio.to_thread(store.followers, context.thread_runs)
+        unfinished = {RunState.PAUSED, RunState.FAILED, RunState.CANCELLED}
+        left = [run for run in context.thread_runs if run.state in unfinished and run.id not in gone_on]
+        if not left:
+            said = context.texts("resume.nothing", runs=run_names(context.thread_runs))
+            return Reply(Message(text=said))
+        return await _resume_all(left, context)
+    if not named and context.thread_run is not None:
+        named = [await asyncio.to_thread(store.run, context.thread_run)]
+    if not named:
         return which_run(context, INTENT.name)
-    run = await asyncio.to_thread(store.run, number)
-    if run.state is RunState.PAUSED:
-        group = await asyncio.to_thread(store.group, run.group_id)
-        if is_at(group, context.incoming.place):
-            return await go_on(run, context.services, texts)
-        run = await context.services.cancel(run)  # its result would be posted where it was asked for, not here
-    if run.state not in ENDED:
-        return Reply(Message(text=texts("resume.running", run=run.name)))
-    if run.state is RunState.SUCCEEDED:
-        return Reply(Message(text=texts("resume.succeeded", run=run.name)))
-    if run.files_gone_at is not None:
-        date = run.files_gone_at.strftime("%Y-%m-%d")
-        return Reply(Message(text=texts("resume.files_gone", run=run.name, date=date)), refused=True)
-    model = await resolve_again(run.spec.model, incoming=context.incoming, config=context.services.config)
-    return await submit(context, [run.spec.model_copy(update={"model": model, "resumes": run.id})])
+    run = named[0]
+    if run.state is RunState.PAUSED and await _is_asked_here(run, context):
+        return await go_on(run, context.services, context.texts)
+    run = await _freed(run, context)
+    reason = _why_not(run, context.texts)
+    if reason is not None:
+        return Reply(Message(text=reason), refused=run.files_gone_at is not None)
+    return await submit(context, [await _again(run, context)])
 
 
-async def _resume_all(context: Context) -> Reply:
-    """Go on with every run of the conversation's request that is paused, or did not finish and was not resumed yet."""
-    services, texts, runs = context.services, context.texts, context.thread_runs
-    paused = [run for run in runs if run.state is RunState.PAUSED]
+async def _resume_all(runs: Sequence[Run], context: Context) -> Reply:
+    """Go on with each of the runs that can be gone on with, and say why the others cannot."""
+    texts = context.texts
+    paused = [run for run in runs if run.state is RunState.PAUSED and await _is_asked_here(run, context)]
     for run in paused:
-        await go_on(run, services, texts)
-    gone_on = await asyncio.to_thread(services.store.followers, runs)
-    left = [run for run in runs if run.state in ENDED - {RunState.SUCCEEDED} and run.id not in gone_on]
-    said = texts("paused.goes_on", run=run_names(paused)) if paused else ""
+        await go_on(run, context.services, texts)
+    others = [await _freed(run, context) for run in runs if run not in paused]
+    left = [run for run in others if _why_not(run, texts) is None]
+    said = [texts("paused.goes_on", run=run_names(paused))] if paused else []
+    said += [reason for run in others if (reason := _why_not(run, texts)) is not None]
     if not left:
-        return Reply(Message(text=said or texts("resume.nothing", runs=run_names(runs))))
-    models = [await resolve_again(run.spec.model, incoming=context.incoming, config=services.config) for run in left]
-    specs = [
-        run.spec.model_copy(update={"model": model, "resumes": run.id}) for run, model in zip(left, models, strict=True)
-    ]
-    return await submit(context, specs, [said] if said else [])
+        return Reply(Message(text=" ".join(said)))
+    return await submit(context, [await _again(run, context) for run in left], said)
+
+
+async def _is_asked_here(run: Run, context: Context) -> bool:
+    """Tell whether the question about a paused run, and so its result, has its place in this conversation."""
+    return is_at(await asyncio.to_thread(context.services.store.group, run.group_id), context.incoming.place)
+
+
+async def _freed(run: Run, context: Context) -> Run:
+    """Return a run as it is; one that is paused in another conversation ends there, to go on in this one."""
+    return await context.services.cancel(run) if run.state is RunState.PAUSED else run
+
+
+def _why_not(run: Run, texts: Texts) -> str | None:
+    """Return why a run cannot be gone on with, None where it can."""
+    if run.state not in ENDED:
+        return texts("resume.running", run=run.name)
+    if run.state is RunState.SUCCEEDED:
+        return texts("resume.succeeded", run=run.name)
+    if run.files_gone_at is not None:
+        return texts("resume.files_gone", run=run.name, date=run.files_gone_at.strftime("%Y-%m-%d"))
+    return None
+
+
+async def _again(run: Run, context: Context) -> Spec:
+    """Return what the run was to do, for who asks now, on top of what it finished."""
+    model = await resolve_again(run.spec.model, incoming=context.incoming, config=context.services.config)
+    return run.spec.model_copy(update={"model": model, "resumes": run.id})
 
 
 INTENT = Intent(

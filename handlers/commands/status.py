@@ -10,8 +10,8 @@ from handlers.context import Context
 from handlers.group_status import group_parts
 from handlers.joint import result_of
 from handlers.message import Message, Part, Text
-from handlers.references import run_number
-from handlers.registry import Args, Intent, Words
+from handlers.references import NamesRuns, named_runs
+from handlers.registry import Intent, Words
 from handlers.reply import Reply
 from jobs.lifecycle import ENDED, RunState
 from jobs.models import Run
@@ -20,18 +20,15 @@ FEW = 10
 """Runs that are shown with a bar each."""
 
 
-class StatusArgs(Args):
-    """One `run` by its id (r12), or all that is running and waiting."""
-
-    run: str | None = None
+class StatusArgs(NamesRuns):
+    """Runs by their ids (r12), or all that is running and waiting."""
 
 
 async def handle(args: StatusArgs, context: Context) -> Reply:
     """Answer from the store and the runs' progress."""
     services, texts = context.services, context.texts
-    if args.run is not None:
-        run = await asyncio.to_thread(services.store.run, run_number(args.run))
-        return await reply_on([run], context)
+    if named := await named_runs(args, context):
+        return await reply_on(named, context)
     if context.thread_runs:
         return await reply_on(context.thread_runs, context)
     active = [state for state in RunState if state not in ENDED]
@@ -48,7 +45,7 @@ async def handle(args: StatusArgs, context: Context) -> Reply:
 
 
 async def reply_on(runs: Sequence[Run], context: Context) -> Reply:
-    """Return the result of the runs of one request; while they go on, their status."""
+    """Return the result of runs; while they go on, their status."""
     services, texts = context.services, context.texts
     if all(run.state in ENDED for run in runs):
         return Reply(await asyncio.to_thread(result_of, runs, services.store, texts, services.links))

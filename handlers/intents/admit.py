@@ -74,6 +74,21 @@ def settle(
     )
 
 
+def settle_each(
+    intent: Intent,
+    args: dict[str, JsonValue],
+    refusals: Iterable[Refused] = (),
+    by: Literal["command_line", "grammar"] = "grammar",
+) -> Parsed:
+    """Settle a request about `runs`; where the intent takes one `run`, these are as many requests."""
+    runs, out = args.get("runs"), list(refusals)
+    if not isinstance(runs, list) or "run" not in intent.args.model_fields or "runs" in intent.args.model_fields:
+        return settle(intent, args, out, by)
+    rest = {name: value for name, value in args.items() if name != "runs"}
+    first, *more = [settle(intent, {**rest, "run": run}, out, by) for run in runs]
+    return first.model_copy(update={"more": tuple(more)})
+
+
 def _sift(name: str, value: JsonValue, out: list[Refused], depth: int = 0) -> JsonValue:
     """Return `value` without the keys that never come from chat; raise `Unsafe` for what may not be said at all."""
     if depth > _DEEPEST or (isinstance(value, float) and not math.isfinite(value)):

@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 from pydantic import JsonValue
 
-from handlers.intents.admit import refused, settle
+from handlers.intents.admit import refused, settle, settle_each
 from handlers.intents.clean import squeeze, without_ticks
 from handlers.intents.eval_request import read_eval
-from handlers.intents.lexicon import FLAGS, RUN_REF, RUN_WORDS, STOP, TAGS
+from handlers.intents.lexicon import FLAGS, RUN_RANGE, RUN_REF, RUN_WORDS, STOP, TAGS
 from handlers.intents.names import Kind, Mention, mask, mentions, wanted
 from handlers.intents.numbers import NUMBER, to_int
 from handlers.intents.parsed import Parsed, Vocabulary
@@ -27,7 +27,8 @@ from handlers.intents.phrases import (
     phrases,
 )
 from handlers.intents.secrets import REDACTED, find_secrets, redact
-from handlers.registry import Intent, intents
+from handlers.intents.setting_words import PER_SUBSET
+from handlers.registry import MOST_RUNS, Intent, intents
 
 _MOST_REQUESTS = 10
 _ASKS_HOW_IT_GOES = re.compile(
@@ -37,10 +38,17 @@ HOW = frozenset({"how do i", "怎么用", "如何使用"})
 ABOUT_RUNS = frozenset({"status", "results", "logs", "cancel", "resume", "rerun"})
 """Intents whose object is a run."""
 _FOR_A_BENCHMARK = re.compile(r"\d[\s-]*shot|zero[\s-]*shot|few[\s-]*shot|\bsubset|子集|样本学习|少样本", FLAGS)
-_ALL = re.compile(r"\b(?:all|everything|every run)\b|全部|所有|全都", FLAGS)
+_ALL = re.compile(r"\b(?:all|everything|every run|both|my (?:runs|jobs))\b|全部|所有|全都", FLAGS)
+_BARE_NUMBER = re.compile(r"\W*#?(\d{1,20})\W*", FLAGS)
+_NEXT_ABOUT_RUNS = (
+    r"(?<=\d)(?:,?\s*\band\s+|\s*[,;、]\s*(?:and\s+|并且?\s*)?|\s*(?:并且?|同时)\s*)"
+    r"(?=(?:please\s+|请)?(?:(?:cancel|stop|abort|kill|resume|continue|re-?run|eval(?:uate)?|stress[\s-]test)\b|"
+    r"取消|停止|停掉|终止|中止|继续|恢复|重跑|重新跑|评测|压测))"
+)
+"""What stands between "cancel r1" and "resume r2"."""
 _BREAK = re.compile(
     r"[;\n]+|[.?!](?=\s)|[。？！]|,?\s*\b(?:and\s+)?(?:then|afterwards|after\s+that)\b|"
-    r",?\s*(?:然后|接着|之后再?|随后|最后)",
+    rf",?\s*(?:然后|接着|之后再?|随后|最后)|{_NEXT_ABOUT_RUNS}",
     FLAGS,
 )
 _LAST = re.compile(
@@ -60,8 +68,8 @@ _QUERY_WORD = re.compile(r"[A-Za-z][\w\-]*|[\u4e00-\u9fff]{2,}", FLAGS)
 _QUERY_EDGE = re.compile(r"^(?:有关|关于|的|测|考|哪些|有)+|(?:的|有哪些|吗|呢|相关)+$", FLAGS)
 _HELP_ABOUT = re.compile(r"\b(?:help|usage)\s+(?:on|with|about|for|of)?\s*(?P<w>[a-z_]{3,30})\s*\??$", FLAGS)
 _LOOKING = re.compile(
-    r"(?:how(?:'s| is| are)|is|did|done|yet|finish(?:ed)?|going|complete|show(?: me)?|check|look at|see|and|what about|"
-    r"怎么样|如何|查看|看看|看一下|看|咋样|[\s?.!,的了]|了吗)+",
+    r"(?:how(?:'s| is| are)|is|did|done|yet|finish(?:ed)?|going|doing|complete|show(?: me)?|check|look at|see|and|"
+    r"what about|怎么样|如何|查看|看看|看一下|看|咋样|[\s?.!,的了]|了吗)+",
     FLAGS,
 )
 _COMPARE = re.compile(r"\bcompar(?:e|ison)\b|对比|比较", FLAGS)
@@ -81,17 +89,17 @@ def parse_text(text: str, vocabulary: Vocabulary) -> Parsed:
         if requests and requests[0].intent == "none":
             requests.clear()
         if request.intent != "none" or not requests:
-            requests.append(request)
-        if len(requests) == _MOST_REQUESTS:
+            requests += [request.model_copy(update={"more": ()}), *request.more]
+        if len(requests) >= _MOST_REQUESTS:
             break
-    first, *more = requests
+    first, *more = requests[:_MOST_REQUESTS]
     if secret and not any(entry.name == "api_key" for entry in first.refused):
         first = first.model_copy(update={"refused": (refused("api_key", "refused.api_key"), *first.refused)})
     return first.model_copy(update={"more": tuple(more)})
 
 
 def parse_as(intent: Intent, text: str, vocabulary: Vocabulary) -> Parsed:
-    """Read `text` as a request of `intent`, whatever its words say."""
+    """Read `text` as a request of `intent`, whatever its words say; one that takes a single run once for each."""
     text = squeeze(text)
     return _read(intent, text, vocabulary, mentions(text, vocabulary))
 
@@ -149,12 +157,12 @@ def _request(text: str, vocabulary: Vocabulary) -> Parsed:
 def _intent_of(masked: str, named: list[Phrase], found: list[Mention]) -> str | None:
     """Decide from what is said about runs, then from the intents' words, then from names alone."""
     kinds = {mention.kind for mention in found}
-    run = _run_of(masked)
+    run = bool(_runs_of(masked))
     others = [phrase for phrase in named if phrase.intent in ABOUT_RUNS]
     if run and others:
         return others[0].intent
     if run and not named:
-        return "status" if _LOOKING.fullmatch(RUN_WORDS.sub(" ", RUN_REF.sub(" ", masked)) + " ") else None
+        return "status" if _LOOKING.fullmatch(_without_runs(masked) + " ") else None
     loads = [phrase for phrase in named if not phrase.weak and phrase.intent != "eval"][:1]
     if loads and loads[0].intent == "perf" and not found and _ASKS_HOW_IT_GOES.search(masked):
         return "status"
@@ -180,44 +188,49 @@ def _only_describes(named: list[Phrase], kinds: set[Kind]) -> bool:
 
 def _read(intent: Intent, text: str, vocabulary: Vocabulary, found: list[Mention]) -> Parsed:
     if intent.name == "eval":
-        return settle(intent, *read_eval(intent, text, vocabulary))
+        return _with_unit(settle(intent, *read_eval(intent, text, vocabulary)), text)
     if intent.name == "perf":
         return settle(intent, *read_perf(intent, text, vocabulary))
     if intent.name == "rerun":
-        return _read_rerun(intent, text, vocabulary)
-    return settle(intent, _READERS.get(intent.name, _read_run)(text, found))
+        return _with_unit(_read_rerun(intent, text, vocabulary), text)
+    return settle_each(intent, _READERS.get(intent.name, _read_runs)(intent, text, found))
 
 
-def _read_run(text: str, found: list[Mention]) -> dict[str, JsonValue]:
-    """status, logs: a run."""
-    run = _run_of(mask(text, found))
-    return {"run": run} if run else {}
+def _with_unit(parsed: Parsed, text: str) -> Parsed:
+    """Return the request with what its limit counts for, each subset or a benchmark in all."""
+    said = {"per_subset": PER_SUBSET.search(text) is not None}
+    more = tuple(other.model_copy(update=said) for other in parsed.more)
+    return parsed.model_copy(update={**said, "more": more})
 
 
-def _read_cancel(text: str, found: list[Mention]) -> dict[str, JsonValue]:
-    """cancel: a run, or all of them."""
-    return _read_run(text, found) or ({"run": "all"} if _ALL.search(text) else {})
+def _read_runs(intent: Intent, text: str, found: list[Mention]) -> dict[str, JsonValue]:
+    """cancel, resume, status, logs: a run, or several."""
+    return args_of(_runs_said(intent, mask(text, found)))
+
+
+def _read_cancel(intent: Intent, text: str, found: list[Mention]) -> dict[str, JsonValue]:
+    """cancel: a run, several, or all of them."""
+    return _read_runs(intent, text, found) or ({"run": "all"} if _ALL.search(text) else {})
 
 
 def _read_rerun(intent: Intent, text: str, vocabulary: Vocabulary) -> Parsed:
     """rerun: a run, and what is to be different, said as in an evaluation."""
-    run = _run_of(text)
-    rest = RUN_WORDS.sub(" ", RUN_REF.sub(" ", text))
+    rest = _without_runs(text)
     for phrase in sorted((*intent.words.en, *intent.words.zh), key=len, reverse=True):
         rest = re.sub(re.escape(phrase), " ", rest, flags=FLAGS)
     args, out = read_eval(intent, squeeze(rest), vocabulary)
-    if run:
-        args["run"] = run
-    if _FOR_A_BENCHMARK.search(rest) and "dataset_args" not in args:  # for which one, nobody said
+    if runs := _runs_of(text):
+        args |= args_of(runs)
+    if _FOR_A_BENCHMARK.search(PER_SUBSET.sub(" ", rest)) and "dataset_args" not in args:  # for which one, nobody said
         out = [*out, refused("dataset_args", "refused.which_benchmark")]
-    return settle(intent, args, out)
+    return settle_each(intent, args, out)
 
 
-def _read_results(text: str, found: list[Mention]) -> dict[str, JsonValue]:
-    """results: a run, or a model, benchmarks and how many."""
+def _read_results(_intent: Intent, text: str, found: list[Mention]) -> dict[str, JsonValue]:
+    """results: a run or several, or a model, benchmarks and how many."""
     masked = mask(text, found)
-    if run := _run_of(masked):
-        return {"run": run}
+    if runs := _runs_of(masked):
+        return args_of(runs)
     args: dict[str, JsonValue] = {}
     kept = wanted(text, found)
     models = [value for mention in kept if mention.kind == "model" for value in mention.values]
@@ -233,7 +246,7 @@ def _read_results(text: str, found: list[Mention]) -> dict[str, JsonValue]:
     return args
 
 
-def _read_benchmarks(text: str, found: list[Mention]) -> dict[str, JsonValue]:
+def _read_benchmarks(_intent: Intent, text: str, found: list[Mention]) -> dict[str, JsonValue]:
     """benchmarks: the name of one, or tags, or words to look for."""
     single = [mention for mention in found if len(mention.values) == 1]
     names = [mention.values[0] for mention in single if mention.kind == "dataset"]
@@ -252,7 +265,7 @@ def _read_benchmarks(text: str, found: list[Mention]) -> dict[str, JsonValue]:
     return {"query": said} if said and (about or said.isascii() or len(said) <= 12) else {}
 
 
-def _read_help(text: str, found: list[Mention]) -> dict[str, JsonValue]:
+def _read_help(_intent: Intent, text: str, found: list[Mention]) -> dict[str, JsonValue]:
     """help: about an intent that is named beside it."""
     named = [phrase.intent for phrase in phrases(mask(text, found)) if phrase.intent != "help"]
     if named:
@@ -261,7 +274,7 @@ def _read_help(text: str, found: list[Mention]) -> dict[str, JsonValue]:
     return {"about": about["w"].lower()} if about and about["w"].lower() not in STOP else {}
 
 
-_READERS: dict[str, Callable[[str, list[Mention]], dict[str, JsonValue]]] = {
+_READERS: dict[str, Callable[[Intent, str, list[Mention]], dict[str, JsonValue]]] = {
     "cancel": _read_cancel,
     "results": _read_results,
     "benchmarks": _read_benchmarks,
@@ -269,12 +282,39 @@ _READERS: dict[str, Callable[[str, list[Mention]], dict[str, JsonValue]]] = {
 }
 
 
-def _run_of(masked: str) -> str | None:
-    """Return the run that is named: r12, R12, run 12, 运行12."""
-    if match := RUN_REF.search(masked):
-        return f"r{int(match[1])}"
-    match = RUN_WORDS.search(masked)
-    return f"r{int(match[1] or match[2])}" if match else None
+def _runs_of(masked: str) -> list[str]:
+    """Return the runs that are named, each once: r12, R12, run 12, 运行12, r1 and r2, r1 - r3."""
+    said: list[tuple[int, int]] = []
+    for match in RUN_RANGE.finditer(masked):
+        low, high = sorted((int(match[1]), int(match[2])))
+        said += [(match.start(), number) for number in range(low, min(high, low + MOST_RUNS) + 1)]
+    rest = RUN_RANGE.sub(lambda match: " " * len(match[0]), masked)
+    said += [(match.start(), int(match[1])) for match in RUN_REF.finditer(rest)]
+    said += [(match.start(), int(match[1] or match[2])) for match in RUN_WORDS.finditer(rest)]
+    return list(dict.fromkeys(f"r{number}" for _, number in sorted(said)))
+
+
+def _runs_said(intent: Intent, masked: str) -> list[str]:
+    """Return the runs that are named, also by a number that is all that is said beside the intent: cancel 12."""
+    if runs := _runs_of(masked):
+        return runs
+    rest = masked
+    for phrase in phrases(masked):
+        if phrase.intent == intent.name:
+            rest = f"{rest[: phrase.start]}{' ' * (phrase.end - phrase.start)}{rest[phrase.end :]}"
+    bare = _BARE_NUMBER.fullmatch(rest)
+    return [f"r{int(bare[1])}"] if bare else []
+
+
+def args_of(runs: list[str]) -> dict[str, JsonValue]:
+    """Return how a request names its runs: `run` for one, `runs` for several."""
+    if len(runs) < 2:
+        return {"run": runs[0]} if runs else {}
+    return {"runs": list[JsonValue](runs)}
+
+
+def _without_runs(text: str) -> str:
+    return RUN_WORDS.sub(" ", RUN_REF.sub(" ", RUN_RANGE.sub(" ", text)))
 
 
 def _tags(masked: str) -> tuple[str, ...]:

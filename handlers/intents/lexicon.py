@@ -15,7 +15,10 @@ FLAGS = re.IGNORECASE | re.ASCII
 
 URL = re.compile(r"https?://[^\s,;\"'<>()\[\]{}\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]{1,2000}", FLAGS)
 
-RUN_REF = re.compile(r"(?<![\w\-./])r#?(\d{1,9})(?![\w\-]|\.\d)", FLAGS)
+RUN_REF = re.compile(r"(?<![\w\-./])r#?(\d{1,20})(?![\w\-]|\.\d)", FLAGS)
+RUN_RANGE = re.compile(
+    r"(?<![\w\-./])r#?(\d{1,9})\s?(?:-|–|—|~|\.\.\.?|…|\bto\b|\bthrough\b|到|至)\s?r?#?(\d{1,9})(?![\w\-]|\.\d)", FLAGS
+)
 RUN_WORDS = re.compile(
     r"\brun\s*#?\s?(\d{1,9})(?=\s*(?:$|[?!.,;:'\u4e00-\u9fff]|(?:status|results?|scores?|logs?|doing|going|finished|done|still|"
     r"now|progress|report|yet|look)\b))|(?:运行|任务)\s*#?(\d{1,9})(?!\s*[条题个%\d])",

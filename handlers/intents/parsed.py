@@ -29,6 +29,8 @@ class Parsed(Frozen):
     """The key of the text to answer with, where there is nothing to do or something is missing."""
     by: Literal["command_line", "grammar", "llm", "both"] = "grammar"
     more: tuple[Parsed, ...] = ()
+    per_subset: bool = Field(default=False, exclude=True)
+    """The limit was said to be that of each subset, so that there is nothing to ask about it."""
     pasted: bool = Field(default=False, exclude=True)
     """It was EvalScope's own command or configuration, so what it leaves out means what EvalScope makes of it."""
 

@@ -32,6 +32,11 @@ _REPEAT = (
 _LIMIT_WORD = r"(?:\blimit(?:ed)?|限制|上限|样本数|样本量|数量|抽样|抽取|采样|抽|\b(?:num[_ ]?)?samples?(?:\s*size)?)"
 _ADJECTIVES = r"(?:(?!and\b|shot|tokens?\b|times\b|models?\b)[A-Za-z\x02]+\s+){0,2}?"
 _EACH_SUBSET = r"(?:per|(?:for|in|from)\s+each)\s+(?:subset|subject|category|benchmark|dataset|task)\b"
+PER_SUBSET = re.compile(
+    r"\b(?:per|(?:(?:for|in|from|of)\s+)?(?:each|every))\s+(?:subset|subject|category)\b|每个?(?:子集|学科|科目|类别)",
+    FLAGS,
+)
+"""The number is meant as EvalScope's limit is: for each subset."""
 _ZH_SHARE = r"百分之[零一二两三四五六七八九十\d]{1,5}|[二三四五六七八九十\d]{1,3}分之[一二三四五六七八九\d]{1,3}"
 
 _NUMBERS: tuple[tuple[str, str], ...] = (

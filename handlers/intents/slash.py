@@ -7,12 +7,12 @@ from collections.abc import Mapping
 
 from pydantic import JsonValue
 
-from handlers.intents.admit import settle
+from handlers.intents.admit import settle, settle_each
 from handlers.intents.assign import assign
 from handlers.intents.clean import without_ticks
 from handlers.intents.command_line import parse_flags
 from handlers.intents.flags import COMMANDS
-from handlers.intents.grammar import parse_as, parse_text
+from handlers.intents.grammar import args_of, parse_as, parse_text
 from handlers.intents.lexicon import RUN_REF, SENTENCE_WORDS
 from handlers.intents.names import dataset_names
 from handlers.intents.numbers import to_number
@@ -63,29 +63,31 @@ def _parse(intent: Intent, rest: str, vocabulary: Vocabulary) -> Parsed:
         sentence = " ".join(word for word in said if not _PAIR.fullmatch(word))
         parsed = parse_as(intent, sentence, vocabulary)
         args, out = dict(parsed.args), list(parsed.refused)
+        if parsed.more:  # the same of several runs: what is assigned is for each
+            args["runs"] = [args.pop("run"), *(other.args["run"] for other in parsed.more)]
     else:
         args, out = _positionals(intent, bare, vocabulary), []
     for match in assigned:
         assign(intent, (match[1].replace("-", "_").lower(), match[2].rstrip(",")), args, out, vocabulary)
-    return settle(intent, args, out, by="command_line")
+    return settle_each(intent, args, out, by="command_line")
 
 
 def _is_sentence(intent: Intent, bare: list[str]) -> bool:
     """Words that are not just the values of the positional fields: "qwen-plus on gsm8k, 100 samples"."""
     if "run" in intent.positional:
-        return any(not RUN_REF.fullmatch(word) and not word.isdecimal() for word in bare) or len(bare) > 1
+        return any(not RUN_REF.fullmatch(word) and not word.isdecimal() for word in bare)
     return any(word.lower() in SENTENCE_WORDS or not word.isascii() for word in bare)
 
 
 def _positionals(intent: Intent, bare: list[str], vocabulary: Vocabulary) -> dict[str, JsonValue]:
     args: dict[str, JsonValue] = {}
     fields = list(intent.positional)
+    if fields == ["run"]:
+        return args_of(list(dict.fromkeys(f"r{word.lstrip('rR#')}" for word in bare)))
     for word in bare:
         number = to_number(word) if re.fullmatch(r"[\d.,]+%?k?", word) else None
         if "limit" in intent.args.model_fields and number is not None:
             args["limit"] = number
-        elif fields and fields[0] == "run":
-            args["run"] = f"r{word.lstrip('rR#')}"
         elif fields and fields[0] == "datasets":
             datasets = args.setdefault("datasets", [])
             assert isinstance(datasets, list)

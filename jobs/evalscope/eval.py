@@ -9,7 +9,7 @@ from typing import Any
 
 from jobs.catalog import Catalog
 from jobs.config import Config
-from jobs.errors import NothingScored, ScopebotError
+from jobs.errors import DatasetMissing, NothingScored, ScopebotError, SubsetMissing
 from jobs.evalscope import fixes, preflight
 from jobs.evalscope.engine import Collected, Workplace
 from jobs.evalscope.failures import classify
@@ -153,7 +153,18 @@ def _told(error: BaseException, spec: EvalSpec, place: Workplace) -> ScopebotErr
     secret = None
     with contextlib.suppress(ScopebotError):
         secret = preflight.read_key(spec.model, place.config)
-    return classify(error, api_url=spec.model.api_url or "", model=spec.model.model, secret=secret)
+    told = classify(error, api_url=spec.model.api_url or "", model=spec.model.model, secret=secret)
+    if isinstance(told, DatasetMissing | SubsetMissing):  # EvalScope knows its folder, people its name
+        folder = Path(str(told.params["path"])).parent
+        names = [d.name for d in spec.datasets if d.local and _folder(d, place.config) == folder]
+        told.params |= {"dataset": names[0]} if names else {}
+    return told
+
+
+def _folder(dataset: DatasetTarget, config: Config) -> Path | None:
+    with contextlib.suppress(ScopebotError):
+        return preflight.local_folder(dataset, config)
+    return None
 
 
 def task_config(spec: EvalSpec, config: Config) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from jobs.errors import (
     RunCrashed,
     RunTimedOut,
     ScopebotError,
+    SubsetMissing,
     UnknownBenchmark,
 )
 from jobs.space import chain, is_full, told
@@ -29,6 +30,8 @@ from jobs.space import chain, is_full, told
 DETAIL_LENGTH = 300
 HIDDEN = "[key]"
 """Stands where a key stood in what an endpoint said."""
+
+_DATA_FILES = frozenset({".jsonl", ".csv", ".tsv"})
 
 _BY_STATUS: dict[int, type[ScopebotError]] = {
     400: EndpointRejected, 401: EndpointDenied, 403: EndpointDenied,
@@ -112,6 +115,15 @@ def _of_installation(error: BaseException) -> ScopebotError | None:
         return ExtraMissing(install=install[0].rstrip("`'. ") if install else text[:DETAIL_LENGTH])
     missing = re.search(r'No dataset file found for subset="([^"]*)", split="([^"]*)" in "([^"]*)"', text)
     if missing:
-        return DatasetMissing(dataset=missing[1], path=f"{missing[3]}/{missing[1]}_{missing[2]}.jsonl")
+        return _no_file(subset=missing[1], split=missing[2], folder=Path(missing[3]))
     unknown = re.search(r"Benchmark '([^']+)' not found", text)
     return UnknownBenchmark(name=unknown[1], nearest="") if unknown else None
+
+
+def _no_file(*, subset: str, split: str, folder: Path) -> ScopebotError:
+    """Return what is said of a subset without a file; who knows the data set by its name puts that in."""
+    path = str(folder / f"{subset}_{split}.jsonl")
+    found = sorted(file.name for file in folder.glob("*") if file.suffix in _DATA_FILES)
+    if not found:
+        return DatasetMissing(dataset=folder.name, path=path)
+    return SubsetMissing(dataset=folder.name, subset=subset, path=path, found=", ".join(found)[:DETAIL_LENGTH])

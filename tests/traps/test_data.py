@@ -87,6 +87,18 @@ def test_a_data_set_without_the_subset_s_file_is_missing(horses: Horses, tmp_pat
     told(ended.failure, "hr", f"{tmp_path}/hr_test.jsonl")
 
 
+def test_a_data_set_with_the_files_of_other_subsets_is_told_by_its_name_with_what_is_there(
+    horses: Horses, tmp_path: Path
+) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "it.jsonl").write_text('{"query": "1 + 1?", "response": "2"}\n', encoding="utf-8")
+    toml = f'[datasets.faq]\nbenchmark = "general_qa"\nlocal_path = "{tmp_path}/data"\n'
+    dataset = DatasetTarget(name="faq", benchmark="general_qa", local=True)
+    ended = horses.evaluate(spec(MOCK, dataset), toml=toml, within=8)
+    assert ended.code == "subset_missing"
+    told(ended.failure, "faq", "it.jsonl", "subset_list")
+
+
 @pytest.mark.parametrize("name", ["sample_qa", "ifeval"])
 def test_without_nltk_s_data_the_run_fails_instead_of_scoring_0(horses: Horses, tmp_path: Path, name: str) -> None:
     dataset = sample(metric_list=BLEU) if name == "sample_qa" else benchmark(name)

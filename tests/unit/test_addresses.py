@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs import addresses
-from jobs.addresses import AddressRule
+from jobs.addresses import AddressRule, check_connection
 from jobs.errors import HostRefused, InvalidValue
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -211,7 +211,40 @@ def test_a_name_nobody_knows_is_left_to_the_workers_own_check(monkeypatch: pytes
     AddressRule("checked").check_url("https://unknown.example/v1")
 
 
-# the guard: an audit hook cannot be taken back, so each runs in a process of its own
+# the guard
+
+OURS = frozenset({("127.0.0.1", 6379)})
+
+
+@pytest.mark.parametrize(
+    ("family", "to"),
+    [
+        (socket.AF_INET, ("8.8.8.8", 443)), (socket.AF_INET6, ("2606:4700:4700::1111", 443, 0, 0)),
+        (socket.AF_INET, ("127.0.0.1", 6379)), (socket.AF_UNIX, "/run/postgresql/.s.PGSQL.5432"),
+    ],
+    ids=["public", "public v6", "our own Redis", "a socket of this host"],
+)  # fmt: skip
+def test_a_connection_within_the_rule_is_let_through(family: socket.AddressFamily, to: Any) -> None:
+    with socket.socket(family) as sock:
+        check_connection(AddressRule("checked"), OURS, sock, to)
+
+
+@pytest.mark.parametrize(
+    ("family", "to"),
+    [
+        (socket.AF_INET, ("127.0.0.1", 6380)), (socket.AF_INET, ("10.0.0.1", 443)), (socket.AF_INET, ("localhost", 80)),
+        (socket.AF_INET, ("example.com", 443)), (socket.AF_INET6, ("::ffff:169.254.169.254", 80, 0, 0)),
+    ],
+    ids=["another port of this host", "private", "a local name", "any name", "metadata in v6"],
+)  # fmt: skip
+def test_a_connection_outside_the_rule_or_to_a_name_is_refused_by_its_address(
+    family: socket.AddressFamily, to: Any
+) -> None:
+    with socket.socket(family) as sock, pytest.raises(PermissionError, match=f"a connection to {to[0]}"):
+        check_connection(AddressRule("checked"), OURS, sock, to)
+
+
+# in place: an audit hook cannot be taken back, so each runs in a process of its own
 
 GUARDED = """
 import json, socket, sys

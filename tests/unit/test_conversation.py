@@ -96,6 +96,30 @@ async def test_a_number_that_means_more_samples_than_said_is_asked_about(service
     assert [run.spec.limit for run in services.submitted] == [100]
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "evaluate mock on mmlu, 5 per subset",
+        "用 mmlu 评测 mock，每个子集 5 条",
+        "eval mock on mmlu, 5 samples of each subject",
+    ],
+)
+async def test_a_number_that_is_said_to_be_for_each_subset_is_not_asked_about(
+    services: FakeServices, said: str
+) -> None:
+    (reply,) = await services.say(said)
+    assert not reply.waits
+    assert [run.spec.limit for run in services.submitted] == [5]
+    await services.say("rerun r1, 4 per subset")
+    assert services.store.run(2).spec.limit == 4
+
+
+async def test_what_can_be_meant_in_one_way_only_is_asked_with_one_way_to_run_it(services: FakeServices) -> None:
+    (reply,) = await services.say("evaluate mock on mmlu, 1 sample")
+    assert list(buttons(reply)) == ["Run 57 samples", "Cancel"]
+    assert "1 of each is 57 in all" in reply.message.text
+
+
 async def test_an_answer_is_taken_once(services: FakeServices) -> None:
     (reply,) = await services.say("evaluate mock on mmlu, 100 samples")
     button = next(iter(buttons(reply).values()))
@@ -285,7 +309,70 @@ async def test_cancel_ends_what_waits_at_once_and_tells_of_what_has_ended(servic
     await services.say("evaluate prod on gsm8k, 20 samples")
     assert (await services.say("cancel r1"))[0].message.text == "Cancelled: r1."
     assert services.store.run(1).state is RunState.CANCELLED
-    assert "has ended already: cancelled" in (await services.say("cancel r1"))[0].message.text
+    assert "r1: ended already, cancelled." in (await services.say("cancel r1"))[0].message.text
+
+
+@pytest.mark.parametrize(
+    "said", ["cancel r1 and r2", "取消 r1、r2", "/cancel r1 r2", "cancel r1 - r2", "cancel r2, r1"]
+)
+async def test_several_runs_are_cancelled_by_one_message_and_no_other_is(services: FakeServices, said: str) -> None:
+    for _ in range(3):
+        await services.say("evaluate prod on gsm8k, 20 samples")
+    (reply,) = await services.say(said)
+    assert "r1, r2" in reply.message.text
+    assert [services.store.run(run).state for run in (1, 2, 3)] == [*[RunState.CANCELLED] * 2, RunState.WAITING]
+    (reply,) = await services.say("cancel r2 and r3")
+    assert reply.message.text == "Cancelled: r3. r2: ended already, cancelled."
+
+
+@pytest.mark.parametrize("said", ["cancel r99999999999", "cancel 7", "cancel r1 and r7", "cancel r1-r3000"])
+async def test_a_run_that_is_not_there_ends_no_other(services: FakeServices, said: str) -> None:
+    await services.say("evaluate prod on gsm8k, 20 samples")
+    assert (await services.say(said))[0].refused
+    assert services.store.run(1).state is RunState.WAITING
+
+
+async def test_one_message_resumes_several_runs_and_says_what_cannot_be_resumed(services: FakeServices) -> None:
+    for _ in range(3):
+        await services.say("evaluate prod on gsm8k, 20 samples")
+    await services.say("cancel r1 and r2")
+    succeed(services, services.store.run(3))
+    (reply,) = await services.say("resume r1, r2 and r3")
+    assert [run.spec.resumes for run in services.store.group_runs(reply.group or 0)] == [1, 2]
+    assert "r3 is complete" in reply.message.model_dump_json()
+
+
+async def test_resume_where_no_run_is_meant_asks_which(services: FakeServices) -> None:
+    (reply,) = await services.say("继续")
+    assert (reply.waits, reply.missing) == (True, "run")
+    assert "resume r12" in reply.message.text
+
+
+async def test_status_and_results_of_several_runs_are_one_answer(services: FakeServices) -> None:
+    for _ in range(3):
+        await services.say("evaluate prod on gsm8k, 20 samples")
+    (reply,) = await services.say("status of r1 and r2")
+    assert reply.message.text.startswith("2 runs: r1, r2")
+    assert "r2 has not ended yet" in (await services.say("results of r1 and r2"))[0].message.text
+    for run in (1, 2):
+        succeed(services, services.store.run(run))
+    (reply,) = await services.say("r1 和 r2 的结果")
+    assert reply.message.text.startswith("r1, r2：2 已完成")
+
+
+async def test_what_is_done_with_one_run_is_done_with_each_that_is_named(services: FakeServices) -> None:
+    for _ in range(2):
+        await services.say("evaluate prod on gsm8k, 20 samples")
+    await services.say("rerun r1 and r2 with 5 samples")
+    assert [services.store.run(run).spec.limit for run in (3, 4)] == [5, 5]
+
+
+async def test_in_a_thread_about_several_runs_those_whose_files_are_gone_are_not_resumed(pair: FakeServices) -> None:
+    await pair.say("cancel all")
+    pair.store.let_files_go(datetime.now(UTC))
+    (reply,) = await pair.say("resume", thread_run=2)
+    assert "r1 cannot be resumed" in reply.message.text
+    assert len(pair.store.runs()) == 2
 
 
 async def test_cancel_all_means_ones_own_runs(services: FakeServices) -> None:
@@ -486,7 +573,7 @@ async def test_in_a_thread_about_several_runs_cancel_ends_those_that_go_on_and_n
     await pair.say("evaluate prod on gsm8k, 20 samples")
     end(pair, 1)
     assert (await pair.say("cancel", thread_run=2))[0].message.text == "Cancelled: r2."
-    assert "has ended already" in (await pair.say("cancel", thread_run=2))[0].message.text
+    assert "ended already" in (await pair.say("cancel", thread_run=2))[0].message.text
     assert pair.cancelled == [2]
 
 

