@@ -60,6 +60,7 @@ class Dispatcher:
     async def run(self) -> None:
         """Dispatch until cancelled, as long as no other process does."""
         self._silent.clear()  # it begins again after an outage, in which everything was silent
+        self._stalls.keep(())
         self._checked.clear()  # and Redis may have lost what it was told last
         while True:
             await self._redis.blpop([WAKE], timeout=TICK)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from redis import ConnectionError as RedisAway
 from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 from rq.job import Job, JobStatus
@@ -24,7 +25,7 @@ from jobs.fleet import beat, leave
 from jobs.lease import lease_key
 from jobs.lifecycle import RunState
 from jobs.models import ModelTarget, PerfSpec, Progress, Run
-from jobs.queue import open_queue
+from jobs.queue import open_checks, open_queue
 from jobs.store import Store
 
 KEY = "k" * 64
@@ -156,6 +157,48 @@ async def test_the_dispatchers_lease_passes_on_at_once_where_its_holder_is_known
     grave.add("one")
     assert await second.hold()
     assert not await first.hold()
+
+
+class Away:
+    """A Redis that is away."""
+
+    async def blpop(self, *_: object, **__: object) -> None:
+        raise RedisAway
+
+
+async def outage(dispatcher: Dispatcher) -> None:
+    dispatcher._redis = cast("Any", Away())
+    with pytest.raises(RedisAway):
+        await dispatcher.run()
+
+
+@pytest.mark.asyncio
+async def test_a_check_that_redis_lost_in_an_outage_is_asked_for_again(
+    dispatcher: Dispatcher, store: Store, redis_client: Redis, sent: Run, add_run: Callable[..., Run]
+) -> None:
+    waiting = add_run(store)
+    dispatcher.dispatch()
+    assert open_checks(redis_client).job_ids == [f"{waiting.name}-a0"]
+    redis_client.delete(f"rq:job:{waiting.name}-a0", open_checks(redis_client).key)
+    dispatcher.dispatch()
+    assert open_checks(redis_client).job_ids == []
+    await outage(dispatcher)
+    dispatcher.dispatch()
+    assert open_checks(redis_client).job_ids == [f"{waiting.name}-a0"]
+
+
+@pytest.mark.asyncio
+async def test_an_outage_of_redis_in_which_no_progress_could_be_told_fails_no_run(
+    dispatcher: Dispatcher, store: Store, clock: Clock, redis_client: Redis, sent: Run
+) -> None:
+    store.move(sent.id, RunState.RUNNING)
+    redis_client.set(lease_key(sent.id), "1")
+    write_progress(redis_client, sent.id, progress(2))
+    dispatch_after(10, dispatcher, clock)
+    clock.now += 4000
+    await outage(dispatcher)
+    dispatcher.dispatch()
+    assert store.run(sent.id).state is RunState.RUNNING
 
 
 def progress(done: int) -> Progress:
