@@ -31,7 +31,7 @@ from jobs.guarded import die_with_parent as leave_with_parent
 from jobs.patience import patient_redis
 from jobs.queue import EVAL_TASK, open_queue
 from jobs.same_store import open_artifacts, published, wait_for_bot
-from jobs.space import is_full, telling_of_redis
+from jobs.space import says_full, telling_of_redis
 from jobs.tasks import announce_loss
 from jobs.upkeep import tend
 from jobs.workspace import Workspace, current, enter, worker_name
@@ -144,7 +144,7 @@ class ScopebotWorker(GuardedWorker):
 
     def _wait_for_room(self, error: ResponseError) -> None:
         """Wait until Redis takes something again; raise any other error."""
-        while is_full(error):
+        while says_full(error):  # what another refusal follows on is no reason to wait for it
             log.warning("Redis takes nothing: its disk is full", reason=str(error))
             time.sleep(LOOK_FOR_ROOM_EVERY)
             try:
@@ -192,6 +192,7 @@ def run_worker(settings: Settings, *, die_with_parent: bool = False) -> None:
     try:
         worker.work(with_scheduler=False, logging_level="WARNING")
     finally:
+        heartbeat.stop()
         leave(redis, workspace.name)
     if heartbeat.wrong_store is not None:
         raise heartbeat.wrong_store
@@ -206,11 +207,18 @@ class Heartbeat:
     def __init__(self, workspace: Workspace, mark: str) -> None:
         self._workspace = workspace
         self._mark = mark
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._keep_beating, name="heartbeat", daemon=True)
         self.wrong_store: ScopebotError | None = None
 
     def start(self) -> None:
         """Begin, in a thread of its own."""
-        threading.Thread(target=self._keep_beating, name="heartbeat", daemon=True).start()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End, so that a worker that has left is not taken for a living one."""
+        self._over.set()
+        self._thread.join(2 * HEARTBEAT)
 
     def _keep_beating(self) -> None:
         workspace = self._workspace
@@ -218,7 +226,7 @@ class Heartbeat:
         # never patient: once Redis is back, it must hear at once that this worker lives
         redis = Redis.from_url(workspace.settings.redis_url, socket_timeout=HEARTBEAT, retry=Retry(NoBackoff(), 0))
         announced = False
-        while True:
+        while not self._over.is_set():
             try:
                 beat(redis, workspace.name, workspace.catalog.evalscope_version)
                 if not announced:
@@ -227,7 +235,7 @@ class Heartbeat:
                 self._look_at_the_store(redis)
             except RedisError:
                 log.warning("heartbeat not sent", exc_info=True)
-            time.sleep(HEARTBEAT)
+            self._over.wait(HEARTBEAT)
 
     def _look_at_the_store(self, redis: Redis) -> None:
         """Leave where the bot's store is no longer this worker's."""
