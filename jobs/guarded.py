@@ -18,7 +18,7 @@ from rq import Queue, Worker
 from rq.job import Job, JobStatus
 
 from jobs.queue import check_job
-from jobs.space import is_full
+from jobs.space import says_full
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
@@ -66,7 +66,7 @@ class GuardedWorker(Worker):
 
     def _wait_for_room(self, error: ResponseError) -> None:
         """Wait until Redis takes something again; raise any other error."""
-        while is_full(error):
+        while says_full(error):  # what another refusal follows on is no reason to wait for it
             log.warning("Redis takes nothing: its disk is full", reason=str(error))
             time.sleep(LOOK_FOR_ROOM_EVERY)
             try:

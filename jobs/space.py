@@ -27,10 +27,11 @@ class StoreFull(OSError):
 
 def is_full(error: BaseException) -> bool:
     """Tell whether something failed for want of room: on a disk of ours, of the database or of Redis."""
-    return any(_says_full(link) for link in chain(error))
+    return any(says_full(link) for link in chain(error))
 
 
-def _says_full(error: BaseException) -> bool:
+def says_full(error: BaseException) -> bool:
+    """Tell the same of an error itself, whatever led to it."""
     if isinstance(error, OSError):
         return error.errno in {errno.ENOSPC, errno.EDQUOT}
     if isinstance(error, sqlite3.Error):
@@ -65,7 +66,7 @@ def told(error: BaseException, folder: Path) -> DiskFull:
     """Return what people are told of a full disk that was found out while working in a folder."""
     place, setting = folder, DATA
     for link in chain(error):
-        if isinstance(link, OSError) and _says_full(link) and isinstance(link.filename, str):
+        if isinstance(link, OSError) and says_full(link) and isinstance(link.filename, str):
             place = _existing(Path(link.filename))
             inside = place.is_relative_to(folder)
             setting = ARTIFACTS if isinstance(link, StoreFull) else DATA if inside else CACHES

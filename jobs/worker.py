@@ -166,6 +166,7 @@ def run_worker(settings: Settings, *, die_with_parent: bool = False) -> None:
     try:
         worker.work(with_scheduler=False, logging_level="WARNING")
     finally:
+        heartbeat.stop()
         leave(redis, workspace.name)
     if heartbeat.wrong_store is not None:
         raise heartbeat.wrong_store
@@ -180,11 +181,18 @@ class Heartbeat:
     def __init__(self, workspace: Workspace, mark: str) -> None:
         self._workspace = workspace
         self._mark = mark
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._keep_beating, name="heartbeat", daemon=True)
         self.wrong_store: ScopebotError | None = None
 
     def start(self) -> None:
         """Begin, in a thread of its own."""
-        threading.Thread(target=self._keep_beating, name="heartbeat", daemon=True).start()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End, so that a worker that has left is not taken for a living one."""
+        self._over.set()
+        self._thread.join(2 * HEARTBEAT)
 
     def _keep_beating(self) -> None:
         workspace = self._workspace
@@ -192,7 +200,7 @@ class Heartbeat:
         # never patient: once Redis is back, it must hear at once that this worker lives
         redis = Redis.from_url(workspace.settings.redis_url, socket_timeout=HEARTBEAT, retry=Retry(NoBackoff(), 0))
         announced = False
-        while True:
+        while not self._over.is_set():
             try:
                 beat(redis, workspace.name, workspace.catalog.evalscope_version)
                 if not announced:
@@ -201,7 +209,7 @@ class Heartbeat:
                 self._look_at_the_store(redis)
             except RedisError:
                 log.warning("heartbeat not sent", exc_info=True)
-            time.sleep(HEARTBEAT)
+            self._over.wait(HEARTBEAT)
 
     def _look_at_the_store(self, redis: Redis) -> None:
         """Leave where the bot's store is no longer this worker's."""
