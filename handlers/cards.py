@@ -249,11 +249,7 @@ def progress_part(run: Run, progress: Progress | None, texts: Texts, place: Plac
             note += f" ({texts(f'phase.{progress.phase}')})"
         done = _done(run)
         return ProgressPart(label=f"{run.name} {state}", done=done, total=run.spec.total or done or None, note=note)
-    notes = [texts(f"phase.{progress.phase}", benchmark=progress.benchmark)]
-    if progress.rate:
-        notes.append(texts("progress.rate", rate=progress.rate))
-    if progress.eta is not None and progress.phase == "evaluating":
-        notes.append(texts("progress.eta", eta=duration_text(progress.eta)))
+    notes = [] if run.state is RunState.PAUSED else _pace(progress, texts)
     if progress.errors:
         notes.append(texts("progress.errors", errors=progress.errors))
     scores = []
@@ -264,6 +260,16 @@ def progress_part(run: Run, progress: Progress | None, texts: Texts, place: Plac
         label=f"{run.name} {state}", done=progress.done, total=progress.total, score="; ".join(scores),
         note=", ".join(notes),
     )  # fmt: skip
+
+
+def _pace(progress: Progress, texts: Texts) -> list[str]:
+    """Return what a run does now, how fast, and how long it will take."""
+    notes = [texts(f"phase.{progress.phase}", benchmark=progress.benchmark)]
+    if progress.rate:
+        notes.append(texts("progress.rate", rate=progress.rate))
+    if progress.eta is not None and progress.phase == "evaluating":
+        notes.append(texts("progress.eta", eta=duration_text(progress.eta)))
+    return notes
 
 
 def place_text(place: Place | None, texts: Texts) -> str:

@@ -129,7 +129,9 @@ def _facts(runs: Sequence[Run], texts: Texts) -> list[Part]:
     results = [run.result for run in runs if run.result is not None]
     if not results:
         return []
-    seconds = (max(r.ended_at for r in results) - min(r.started_at for r in results)).total_seconds()
+    seconds = sum(result.seconds for result in results)
+    if len({run.group_id for run in runs}) == 1:  # else what lies between them is nobody's time
+        seconds = (max(r.ended_at for r in results) - min(r.started_at for r in results)).total_seconds()
     items = [(texts("result.field.time"), duration_text(seconds))]
     tokens = [benchmark.tokens for result in results for benchmark in result.benchmarks]
     prompt, completion = sum(t.prompt for t in tokens), sum(t.completion for t in tokens)

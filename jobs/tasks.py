@@ -371,10 +371,14 @@ class Check:
         self._payload = payload
 
     def check(self) -> str:
-        """Return what came of it: checked, refused, or undecided where it may still go well at its turn."""
+        """Return what came of it: checked, refused, undecided where it may still go well at its turn, or too late."""
         from jobs.evalscope.engine import Workplace
 
         run_id, spec = self._payload.run_id, self._payload.spec
+        redis = self._workspace.redis
+        # other runs wait for their checks, and the progress is the attempt's once it has begun
+        if cancel_asked(redis, run_id) or holder(redis, run_id) is not None:
+            return "late"
         self._tell("checking")
         self._workspace.guard_sockets(spec.model.network)
         place = Workplace(

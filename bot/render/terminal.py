@@ -61,7 +61,8 @@ def _table(part: Table) -> RenderableType:
 def _progress(part: Progress) -> RenderableType:
     grid = RichTable.grid(padding=(0, 1))
     done = f"{part.done:,}" if part.total is None else f"{part.done:,}/{part.total:,}"
-    bar = ProgressBar(total=part.total, completed=part.done, width=BAR_WIDTH, pulse=part.total is None)
+    known = part.total is not None  # how far it is of nobody knows how much is no bar, least of all a full one
+    bar = ProgressBar(total=part.total or 1, completed=part.done if known else 0, width=BAR_WIDTH)
     cells = [RichText(done), RichText(part.score, style="green"), RichText(part.note, style="dim")]
     grid.add_row(RichText(part.label), bar, *cells)
     return grid

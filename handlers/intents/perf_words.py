@@ -109,6 +109,7 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
     ("temperature", rf"(?:\btemp(?:erature)?|温度){_IS}{_NUMBER}"),
     ("top_p", rf"\btop[\s_\-]?p{_IS}{_NUMBER}"),
     ("seed", rf"(?:\b(?:random\s+)?seed|随机种子|种子){_IS}{_NUMBER}"),
+    ("range", rf"(?<!rate )(?<!rates )(?<!qps )(?<!rps )(?<!速率)(?=from\b|从|由){R}(?!\d){_NOT_OTHER}"),
     ("number", rf"(?:\bnumber(?:\s+of\s+requests)?|\brequests|请求(?:总)?数){_IS}{L}{_NOT_OTHER}"),
     ("number", rf"(?:{_ZH_EACH})\s*(?:发送?|跑|测)?\s*{L}\s*(?:{_ZH_REQUEST}|个|次|条)?"),
     ("parallel", rf"{L}{_AT_ONCE}"),

@@ -42,7 +42,7 @@ def read_words(text: str, known: frozenset[str], keys: frozenset[str]) -> Settin
             url = match[0].rstrip(".:!?*`")
             settings.args["api_url"] = url if "://" in url else f"http://{url}"
     for key in sorted(keys):
-        if _each(settings, re.compile(rf"(?<![\w\-]){re.escape(key)}\s*(?:api[\s_\-]?)?(?:key(?!\w)|密钥)", FLAGS)):
+        if _each(settings, re.compile(rf"(?<![\w\-]){re.escape(key)}(?:\s+(?:api[\s_\-]?)?key(?!\w)|\s*密钥)", FLAGS)):
             settings.args["api_key_name"] = key
     for name, pattern in UNHANDLED:
         if name not in known and _each(settings, pattern):

@@ -267,15 +267,32 @@ def read_level(spec: PerfSpec, path: Path, load: float, number: int) -> PerfLeve
         if cut is None:
             return None
         summary, percentiles = cut
-    return _level(spec, load, number, summary, percentiles, complete=complete)
+    streamed = _any_streamed(path / "benchmark_data.db")
+    return _level(spec, load, number, summary, percentiles, complete=complete, streamed=streamed)
+
+
+def _any_streamed(db: Path) -> bool:
+    """Tell whether any answer was streamed; EvalScope's own count has requests that failed as well."""
+    try:
+        with contextlib.closing(sqlite3.connect(db)) as connection:
+            found = connection.execute("SELECT 1 FROM result WHERE success AND is_stream LIMIT 1").fetchone()
+    except sqlite3.Error:
+        return False
+    return found is not None
 
 
 def _level(
-    spec: PerfSpec, load: float, number: int, summary: dict[str, Any], rows: list[dict[str, Any]], *, complete: bool
+    spec: PerfSpec,
+    load: float,
+    number: int,
+    summary: dict[str, Any],
+    rows: list[dict[str, Any]],
+    *,
+    complete: bool,
+    streamed: bool,
 ) -> PerfLevel:
     by_name = {row["Percentiles"]: row for row in rows}
     ok = summary["Success Requests"] > 0
-    streamed = summary["Stream Requests"] > 0
     timed = ok and streamed
 
     def spread(avg: str, percentile: str, *, known: bool) -> Spread:

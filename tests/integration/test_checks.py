@@ -17,11 +17,15 @@ import pytest_asyncio
 from bot.app import Bot, open_bot
 from bot.settings import BotSettings
 from handlers.incoming import Incoming
+from jobs.catalog import snapshot
 from jobs.events import Event, read_progress
 from jobs.fleet import living_workers
 from jobs.ledger import Ledger
 from jobs.lifecycle import ENDED, RunState
 from jobs.models import Failure, Run
+from jobs.queue import JobPayload
+from jobs.tasks import Check
+from jobs.workspace import Workspace
 from tests.support.endpoint import MODEL, Answer, Call, Endpoint, completion
 from tests.support.listening import Recorder
 
@@ -173,6 +177,22 @@ async def test_a_second_benchmark_that_does_not_load_fails_the_run_before_anythi
     assert ended.failure is not None
     assert ended.failure.code == "dataset_missing"
     assert endpoint.completions == []
+
+
+async def test_a_check_of_a_run_that_is_cancelled_or_has_begun_asks_nothing_and_says_nothing(
+    bot: Bot, endpoint: Endpoint, busy: Run
+) -> None:
+    cancelled = await ask(bot, Recorder(), "/eval wrong sample_mcq limit=2")
+    await bot.services.cancel(cancelled)
+    services, settings = bot.services, BotSettings()
+    workspace = Workspace("here", settings, services._queue, services.artifacts, snapshot())
+    for run in (cancelled, busy):
+        payload = JobPayload(run_id=run.id, attempt=0, spec=run.spec)
+        before = [call for call in endpoint.calls if call.body.get("model") != MODEL]
+        assert Check(workspace, payload).check() == "late"
+        assert [call for call in endpoint.calls if call.body.get("model") != MODEL] == before
+    progress = read_progress(services._queue, busy.id)
+    assert progress is None or progress.attempt == 1
 
 
 async def test_a_check_that_comes_too_late_does_not_touch_the_run(bot: Bot) -> None:

@@ -124,9 +124,12 @@ def test_a_level_may_end_by_the_clock(run_to_end: Callable[..., Ended], served: 
     assert 0.9 < level.seconds < 3
 
 
-def test_an_endpoint_that_does_not_stream_has_no_times_per_token(run_to_end: Callable[..., Ended]) -> None:
-    with Streaming(Pace(first=0.01, each=0.001, streams=False)) as server:
-        ended = run_to_end(load(server.url, parallel=(2,), number=(4,)))
+@pytest.mark.parametrize("fails", [0, 3])
+def test_an_endpoint_that_does_not_stream_has_no_times_per_token_also_where_requests_fail(
+    run_to_end: Callable[..., Ended], fails: int
+) -> None:
+    with Streaming(Pace(first=0.01, each=0.001, streams=False, fails=fails)) as server:
+        ended = run_to_end(load(server.url, parallel=(2,), number=(6 if fails else 4,)))
     assert ended.run.result is not None
     (level,) = ended.run.result.perf
     assert not level.streamed

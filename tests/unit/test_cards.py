@@ -132,6 +132,12 @@ def test_the_status_shows_progress_rate_time_to_go_and_the_running_score() -> No
     assert shown.note == "evaluating gsm8k, 0.5 samples/s, 8.0 s to go, 1 failed"
 
 
+def test_a_paused_run_promises_no_end() -> None:
+    progress = Progress(attempt=1, phase="evaluating", done=5, total=8, rate=60, eta=0.1, errors=1, updated_at=NOW)
+    shown = bar(status_message([run(RunState.PAUSED)], {12: progress}, EN, LINKS))
+    assert (shown.done, shown.note) == (5, "1 failed")
+
+
 def test_progress_of_an_older_attempt_is_not_shown() -> None:
     old = Progress(attempt=0, phase="evaluating", done=7, total=8, updated_at=NOW)
     assert bar(status_message([run(RunState.RUNNING)], {12: old}, EN, LINKS)).done == 0

@@ -349,6 +349,14 @@ def test_several_requests_about_runs_in_one_sentence_are_all_read(
     assert [(one.intent, one.args) for one in (parsed, *parsed.more)] == requests
 
 
+def test_a_model_whose_name_begins_with_a_keys_is_a_model() -> None:
+    known = Vocabulary(catalog=snapshot(), models=frozenset({"prodkey", "prod-key"}), keys=frozenset({"prod"}))
+    for name in known.models:
+        assert understand(f"evaluate {name} on gsm8k", known).args == ev(name, "gsm8k")
+    said = understand("evaluate prodkey on gsm8k with the prod key", known)
+    assert said.args == ev("prodkey", "gsm8k", api_key_name="prod")
+
+
 @pytest.mark.parametrize(("text", "args"), EVAL)
 def test_an_evaluation_says(text: str, args: dict[str, Any]) -> None:
     parsed = ask(text)

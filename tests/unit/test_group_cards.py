@@ -13,7 +13,7 @@ from support.services import FixedLinks
 from handlers.cards import result_message, status_message
 from handlers.figures import cut, run_names
 from handlers.group_cards import joint_result
-from handlers.message import Link, Log, Message, Table, Text
+from handlers.message import Fields, Link, Log, Message, Table, Text
 from handlers.message import Progress as ProgressPart
 from handlers.texts import Texts
 from jobs.dispatch import Place
@@ -86,6 +86,15 @@ def two() -> list[Run]:
         run(1, "a", score("gsm8k", 0.9, low=0.85, high=0.95), score("mmlu", 0.6, low=0.5, high=0.7)),
         run(2, "b", score("gsm8k", 0.5, low=0.4, high=0.6), score("mmlu", 0.55, low=0.45, high=0.65)),
     ]
+
+
+def test_the_time_of_runs_asked_for_apart_is_their_own_and_not_what_lies_between_them() -> None:
+    first, second = two()
+    assert second.result is not None
+    later = {name: getattr(second.result, name) + timedelta(days=1) for name in ("started_at", "ended_at")}
+    apart = second.model_copy(update={"group_id": 2, "result": second.result.model_copy(update=later)})
+    facts = [part for part in joint_result([first, apart], EN, LINKS).parts if isinstance(part, Fields)]
+    assert dict(facts[0].items)["Time"] == "3.0 s"
 
 
 def table(message: Message) -> Table:

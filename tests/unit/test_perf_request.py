@@ -34,6 +34,11 @@ def ask(text: str) -> Parsed:
         ("stress test prod, concurrency 8, 1,000 requests", {"parallel": [8], "number": [1000]}),
         ("stress test prod with 4 parallel requests and 20 requests in total", {"parallel": [4], "number": [20]}),
         ("load test prod, concurrency 1 to 64 step 16", {"parallel": [1, 17, 33, 49, 64]}),
+        (
+            "stress test prod from 1 to 8 in steps of 2, 20 requests each",
+            {"parallel": [1, 3, 5, 7, 8], "number": [20] * 5},
+        ),
+        ("压测 prod，从 1 到 8，每档 20 个请求", {"parallel": [1, 2, 4, 8], "number": [20] * 4}),
         ("stress test prod, concurrency from 1 to 20", {"parallel": [1, 2, 4, 8, 16, 20]}),
         ("perf prod 64 concurrent, 640 requests", {"parallel": [64], "number": [640]}),
         ("run a load test on prod with 20 users, 5 minutes", {"parallel": [20], "duration": 300}),

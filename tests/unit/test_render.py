@@ -31,6 +31,11 @@ def shown(message: Message, *, width: int = 10_000) -> str:
     return console.file.getvalue()  # type: ignore[attr-defined,no-any-return]
 
 
+def test_no_bar_is_drawn_of_how_much_nobody_knows() -> None:
+    assert "━" not in shown(Message(text="x", parts=(Progress(label="r1 waiting", done=0, total=None),)))
+    assert "━" in shown(EVERYTHING)
+
+
 def test_every_part_is_shown_on_a_terminal() -> None:
     text = shown(EVERYTHING)
     for fact in (
