@@ -178,8 +178,5 @@ def ask_to_cancel(store: Store, queue: Redis, run: Run) -> Run:
     cancel.ask(queue, run.id)
     asked = store.ask_to_cancel(run.id)
     if asked.cancel_asked and not stop(queue, asked) and asked.state is RunState.QUEUED:
-        try:
-            return store.move(run.id, RunState.CANCELLED)
-        except IllegalMove:  # its worker told its end just now
-            return store.run(run.id)
+        return store.cancel_queued(run.id)
     return asked

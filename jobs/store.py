@@ -292,6 +292,14 @@ class Store:
         with reading(self.engine) as session:
             return set(session.scalars(query))
 
+    def cancel_queued(self, run_id: int) -> Run:
+        """Cancel a run whose job is off the queue, unless its worker began it just then: that says its score."""
+        with transaction(self.engine) as session:
+            row = _row(session, run_id)
+            if RunState(row.state) is RunState.QUEUED:
+                apply_move(row, RunState.CANCELLED)
+            return _run(row)
+
     def move(
         self,
         run_id: int,

@@ -344,7 +344,7 @@ class Attempt:
         """Store result.json of a run without a final score; what its event says is enough where there is no room."""
         try:
             self._keep(result, redis)
-        except (OSError, RedisError):
+        except Exception:  # each store has errors of its own
             log.warning("result not stored", exc_info=True)
 
     def _ship_the_rest(self) -> None:

@@ -130,7 +130,7 @@ TEXTS = {
     "verdicts.column.extracted": "提取结果",
     "verdicts.column.verdict": "正确",
     "verdicts.nothing": "（无）",
-    "paused.ask": "{run} 已暂停：{model} 的前几个回答都无法提取出答案。对话模板不对、回答被截断（max_tokens）或模型不按格式作答，得分都会接近零。仍要继续吗？",
+    "paused.ask": "{run} 已暂停：{model} 的前几个回答都无法提取出答案。对话模板不对、回答被截断（max_tokens）或模型不按格式作答，得分都会接近零。要继续（`resume {run}`）还是停止（`cancel {run}`）？",
     "paused.goes_on": "{run} 继续运行。",
     "button.go_on": "继续",
     "button.stop": "停止",

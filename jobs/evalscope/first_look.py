@@ -7,6 +7,8 @@ from collections.abc import Collection
 from jobs.evalscope.samples import Sample
 from jobs.models import VERDICTS, Verdict
 
+ROLE = "**User**: "
+"""What EvalScope puts before a question that is one message."""
 LENGTH = 200
 """Characters of a question or an answer that are kept."""
 _NOTHING = frozenset({"", "none", "null", "nan", "[]", "{}", "set()"})
@@ -36,7 +38,7 @@ def _verdict(sample: Sample) -> Verdict:
     extracted = (sample.extracted or "").strip()
     return Verdict(
         dataset=sample.dataset,
-        question=_cut(_last_part(sample.question)),
+        question=_cut(_last_part(sample.question.removeprefix(ROLE))),
         answer=_cut(sample.answer),
         extracted="" if extracted.lower() in _NOTHING else _cut(extracted),
         score=next(iter(sample.scores.values()), None),

@@ -294,3 +294,14 @@ def test_of_two_that_go_on_from_one_run_the_newest_counts(
         _, (newest,) = add(source, mock_spec(resumes=alone.id))
     assert store.followers([alone]) == {alone.id: newest}
     assert store.asked_with([newest]) == []
+
+
+def test_a_run_that_its_worker_began_just_before_it_was_cancelled_keeps_its_word(
+    store: Store, add_run: Callable[..., Run]
+) -> None:
+    queued, begun = add_run(store), add_run(store)
+    for run in (queued, begun):
+        store.move(run.id, RunState.QUEUED, attempt=1, worker="w")
+    store.move(begun.id, RunState.RUNNING)
+    assert store.cancel_queued(queued.id).state is RunState.CANCELLED
+    assert store.cancel_queued(begun.id).state is RunState.RUNNING
