@@ -13,9 +13,11 @@ from pathlib import Path
 import psutil
 import pytest
 import pytest_asyncio
+import structlog
 from support.endpoint import MODEL, Answer, Call, Endpoint, completion
 
 from bot.app import Bot, open_bot
+from bot.logs import set_up_logging
 from bot.platforms.base import Platform, Receive
 from bot.settings import BotSettings
 from handlers.incoming import Incoming, Place
@@ -76,9 +78,11 @@ async def bot(tmp_path_factory: pytest.TempPathFactory, endpoint: Endpoint) -> A
         f'[models.slow]\nmodel = "{MODEL}"\napi_url = "{endpoint.url}"\neval_batch_size = 2\n', encoding="utf-8"
     )
     settings = BotSettings(data_dir=folder, port=0, redis_url=None, database_url=None, artifacts_url=None)
+    set_up_logging("info")  # as the bot does: tracebacks with every local variable would hold up its loop for seconds
     async with open_bot(settings, workers=2) as bot:
         await until(lambda: len(workers(bot)) == 2)
         yield bot
+    structlog.reset_defaults()
 
 
 def workers(bot: Bot) -> list[dict[str, str]]:
