@@ -26,9 +26,7 @@ from jobs.tasks import announce_loss, drop_torn_lines, evaluate
 from jobs.workspace import Workspace
 
 RUN = 7
-SCORED = BenchmarkResult(
-    name="sample_mcq", benchmark="general_mcq", metrics=(), requested=52, succeeded=3, errored=0
-)
+SCORED = BenchmarkResult(name="sample_mcq", benchmark="general_mcq", metrics=(), requested=52, succeeded=3, errored=0)
 NO_ROOM = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
@@ -354,7 +352,7 @@ def test_lines_that_were_not_written_to_their_end_are_dropped_and_the_others_sta
 
 
 def test_a_log_on_a_full_disk_loses_its_lines_and_ends_nothing() -> None:
-    with open("/dev/full", "wb") as full, tasks._Lossy(full.fileno(), "wb", closefd=False) as log:
+    with Path("/dev/full").open("wb") as full, tasks._Lossy(full.fileno(), "wb", closefd=False) as log:
         assert log.write("无".encode()) == 3
         with io.TextIOWrapper(io.BufferedWriter(log), encoding="utf-8", write_through=True) as text:
             text.write("a line\n")

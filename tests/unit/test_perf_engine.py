@@ -31,18 +31,18 @@ from jobs.models import ModelTarget, PerfSpec
 from jobs.sample import PROMPTS_FILE
 from tests.support.endpoint import refusing_url
 
-CONFIG = Config.model_validate({
-    "models": {"tok": {"model": "tiny", "api_url": "http://h/v1", "tokenizer_path": "/models/t"}},
-    "datasets": {"chats": {"benchmark": "line_by_line", "local_path": "/data/chats.txt"}},
-    "keys": {"env": {"env": "A_KEY", "hosts": ["h"]}, "file": {"file": "/secrets/a key", "hosts": ["h"]}},
-    "access": {"allow_models": ["Qwen/*"]},
-})
+CONFIG = Config.model_validate(
+    {
+        "models": {"tok": {"model": "tiny", "api_url": "http://h/v1", "tokenizer_path": "/models/t"}},
+        "datasets": {"chats": {"benchmark": "line_by_line", "local_path": "/data/chats.txt"}},
+        "keys": {"env": {"env": "A_KEY", "hosts": ["h"]}, "file": {"file": "/secrets/a key", "hosts": ["h"]}},
+        "access": {"allow_models": ["Qwen/*"]},
+    }
+)
 
 
 def load(*, name: str = "prod", key: str | None = None, api_url: str = "http://h/v1", **fields: Any) -> PerfSpec:
-    model = ModelTarget(
-        name=name, model="tiny", eval_type="openai_api", api_url=api_url, network="registered", key=key
-    )
+    model = ModelTarget(name=name, model="tiny", eval_type="openai_api", api_url=api_url, network="registered", key=key)
     known = {
         "model": model, "parallel": (1, 4), "number": (4, 12), "dataset": "prompts", "plugin": "line_by_line",
         "local": True,
@@ -81,7 +81,7 @@ def test_the_line_that_reproduces_it_names_where_the_key_lies(key: str | None, e
     assert line.startswith("evalscope perf --model tiny --api openai --url http://h/v1/chat/completions --number 4 12")
     assert "--no-stream" in line
     assert "--no-test-connection" in line
-    assert '--extra-args \'{"min_p": 0.1}\'' in line
+    assert "--extra-args '{\"min_p\": 0.1}'" in line
     assert line.endswith(end) or not end
     assert ("--api-key" in line) == (key is not None)
 

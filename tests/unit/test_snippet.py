@@ -164,7 +164,7 @@ def test_a_script_is_followed_as_far_as_its_values_are_written_out(text: str, ar
         (f"import os\nos.environ['HF_ENDPOINT'] = 'http://h'\nrun_task({DICT})", "HF_ENDPOINT", "refused.env"),
         (f"import os\nos.environ[name] = '1'\nrun_task({DICT})", "os.environ", "refused.env"),
         ("while True:\n    run_task(cfg)", "script", "refused.script"),
-        ("task = TaskConfig(model='m', datasets=['gsm8k'])\ntune(task)\nrun_task(task)", "task_cfg", "refused.computed"),
+        ("task = TaskConfig(model='m')\ntune(task)\nrun_task(task)", "task_cfg", "refused.computed"),
     ],
 )  # fmt: skip
 def test_what_a_script_computes_or_changes_elsewhere_is_not_guessed(text: str, name: str, reason: str) -> None:
