@@ -33,7 +33,7 @@ demo: install ## a real small model evaluated by a sentence, on this machine alo
 
 test: install ## the tests, but for the slow ones, with their line coverage
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -m "$(QUICK)" -n 2 --dist loadfile
+	$(BIN)/coverage run -m pytest -m "$(QUICK)" -n 3 --dist loadfile --no-loadscope-reorder
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report
 

@@ -28,10 +28,6 @@ class Texts:
         facts = {name: _phrase(self._catalogue, name, value) for name, value in error.params.items()}
         return " ".join(template.format_map(_Lenient(facts)).split())
 
-    def known(self, key: str) -> bool:
-        """Tell whether there is such a text."""
-        return key in self._catalogue
-
 
 class _Lenient(dict[str, object]):
     def __missing__(self, key: str) -> str:

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -143,29 +143,17 @@ async def test_the_health_pages_answer(bot: Bot) -> None:
 
 
 @pytest.mark.asyncio(loop_scope="module")
-async def test_a_run_that_was_recorded_but_not_sent_is_sent_at_the_next_start(tmp_path: Path) -> None:
+async def test_a_run_that_was_recorded_but_not_sent_is_sent_at_the_next_start(
+    tmp_path: Path, add_run: Callable[..., Run]
+) -> None:
     async with open_bot(settings(tmp_path), workers=0) as first:
-        specs = [Spec.of(4)]
-        first.services.store.add_group(
-            source="x", platform="p", channel="c", thread="t", user="u", language="en", text="x", specs=specs
-        )
+        add_run(first.services.store)
     async with open_bot(settings(tmp_path), workers=1) as again:
         for _ in range(600):
             if again.services.store.run(1).state is not RunState.WAITING:
                 break
             await asyncio.sleep(0.1)
         assert again.services.store.run(1).attempt == 1
-
-
-class Spec:
-    """A small mock evaluation."""
-
-    @staticmethod
-    def of(limit: int):  # type: ignore[no-untyped-def] # noqa: ANN205
-        from jobs.models import DatasetTarget, EvalSpec, ModelTarget
-
-        target = ModelTarget(name="mock", model="mock_llm", eval_type="mock_llm")
-        return EvalSpec(model=target, datasets=(DatasetTarget(name="gsm8k", benchmark="gsm8k"),), limit=limit)
 
 
 def test_serve_answers_and_leaves_nothing_behind_on_sigterm(tmp_path: Path) -> None:

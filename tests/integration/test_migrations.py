@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -110,3 +111,19 @@ def test_a_reader_on_sqlite_does_not_wait_for_a_writer(tmp_path: Path) -> None:
 def test_foreign_keys_hold_on_both_databases(engine: Engine) -> None:
     with pytest.raises(IntegrityError), engine.begin() as connection:
         connection.execute(text("INSERT INTO run_datasets VALUES (999, 'gsm8k')"))
+
+
+def test_every_step_of_the_history_can_be_taken_back_and_taken_again(engine: Engine) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    for steps in range(1, len(list(script().walk_revisions())) + 1):
+        with engine.begin() as connection:
+            config.attributes["connection"] = connection
+            command.downgrade(config, f"-{steps}")
+        migrate(engine)
+        with engine.connect() as connection:
+            assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "base")
+    assert set(inspect(engine).get_table_names()) <= {"alembic_version"}

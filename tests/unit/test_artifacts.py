@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 import warnings
@@ -13,7 +14,10 @@ from fsspec.asyn import AsyncFileSystem
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from jobs import artifacts as module
 from jobs.artifacts import Artifacts, Shipper
+from jobs.space import StoreFull
+from tests.support.endpoint import wait_until
 
 PART = st.sampled_from(["..", ".", "", "a", "b.txt", "...", "..a", " ", "\\..\\", "%2e%2e", "é"])
 NAMES = st.lists(PART, min_size=1, max_size=6).map("/".join) | st.text(min_size=1, max_size=20)
@@ -181,3 +185,58 @@ def test_a_store_that_keeps_a_thread_works_in_a_forked_process_too(tmp_path: Pat
     if child == 0:
         os._exit(0 if artifacts.read(1, "x") == b"kept" else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+# a store that is full or away
+
+
+def full(*_args: object, **_kwargs: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_full_store_is_named_by_its_own_path_and_keeps_the_old_file_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    artifacts = Artifacts(f"file://{tmp_path}")
+    artifacts.write(1, "result.json", b"old")
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(StoreFull) as told:
+        artifacts.write(1, "result.json", b"new")
+    assert told.value.filename == str(tmp_path / "r1" / "result.json")
+    assert artifacts.read(1, "result.json") == b"old"
+    assert [path.name for path in (tmp_path / "r1").iterdir()] == ["result.json"], "no part is left behind"
+
+
+def test_another_error_of_a_store_is_not_taken_for_a_full_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_args: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    with pytest.raises(PermissionError):
+        Artifacts(f"file://{tmp_path}").write(1, "result.json", b"new")
+
+
+def test_what_could_not_be_shipped_is_shipped_the_next_time_while_the_run_goes_on(
+    artifacts: Artifacts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SHIP_EVERY", 0.02)
+    folder = tmp_path / "work"
+    folder.mkdir()
+    (folder / "log").write_text("one")
+    shipper, tried = Shipper(artifacts, 1, folder), []
+    ship = shipper.ship
+
+    def sometimes() -> int:
+        tried.append(1)
+        if len(tried) < 3:
+            full()
+        return ship()
+
+    monkeypatch.setattr(shipper, "ship", sometimes)
+    with shipper.shipping():
+        wait_until(lambda: artifacts.exists(1, "log"))
+    assert len(tried) >= 3
+
+
+def test_a_run_without_a_file_in_the_store_gives_another_worker_nothing(artifacts: Artifacts, tmp_path: Path) -> None:
+    assert artifacts.restore(1, tmp_path / "new") == 0

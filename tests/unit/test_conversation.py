@@ -1,5 +1,6 @@
 """One message in, what is said out: every intent, questions, refusals, secrets, bugs."""
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -256,6 +257,67 @@ async def test_benchmarks_are_found_by_tag_words_and_name(services: FakeServices
     assert "1,319" in described.model_dump_json()
     assert "general_qa" in (await services.say("/benchmarks name=faq"))[0].message.text
     assert "Tags" in (await services.say("/benchmarks zzzzzz"))[0].message.text
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("evalscope benchmark-info faq", "faq"),
+        ("evalscope benchmark-info sample_mcq", "52"),
+        ("evalscope benchmark-info gsm9k", "gsm8k"),
+        ("/benchmarks GSM8K", "GSM8K"),
+        ("/rerun", "no run"),
+        ("/logs", "no run"),
+        ("/resume", "no run"),
+    ],
+)
+async def test_what_is_asked_about_one_thing_is_answered_by_its_name(
+    services: FakeServices, text: str, said: str
+) -> None:
+    assert said.lower() in (await services.say(text))[0].message.model_dump_json().lower()
+
+
+async def test_pasted_tags_mean_any_of_them_and_said_ones_all(services: FakeServices) -> None:
+    async def found(text: str) -> int:
+        return int(re.findall(r"\d+", (await services.say(text))[0].message.text)[0])
+
+    assert await found("evalscope benchmark-info --list --tag Math Chinese") > await found("/benchmarks Math Chinese")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("/eval prod gsm8k temperature=9", "temperature"),
+        ("evalscope eval --model prod --datasets gsm8k --limit -5", "limit"),
+        ('evalscope eval --model prod --datasets gsm8k --dataset-args \'{"gsm8k": {"local_path": "/etc"}}\'', "path"),
+        ("evalscope eval --model prod --datasets gsm8k --eval-batch-size 0", "eval_batch_size"),
+        ("/eval prod few_shot_num=3", "few_shot_num"),
+        ("evaluate prod on gsm8k with key other", "other"),
+    ],
+)
+async def test_a_value_that_cannot_be_is_refused_by_its_name_and_nothing_runs(
+    services: FakeServices, text: str, said: str
+) -> None:
+    reply = (await services.say(text))[0]
+    assert services.submitted == []
+    assert said in reply.message.model_dump_json()
+
+
+async def test_a_rerun_with_more_samples_than_the_threshold_is_asked_about(services: FakeServices) -> None:
+    await services.say("evaluate prod on gsm8k, 5 samples")
+    reply = (await services.say(f"/rerun {services.submitted[0].name} limit=1300"))[0]
+    assert reply.waits
+    assert len(services.submitted) == 1
+    (yes, *_) = buttons(reply).values()
+    await services.press(yes)
+    assert services.submitted[-1].spec.total == 1300
+
+
+async def test_cancel_without_a_name_means_ones_own_newest_run(services: FakeServices) -> None:
+    await services.say("evaluate prod on gsm8k, 5 samples")
+    await services.say("evaluate prod on gsm8k, 6 samples", user="another")
+    await services.say("cancel")
+    assert services.cancelled == [services.submitted[0].id]
 
 
 async def test_a_long_list_says_what_it_leaves_out(services: FakeServices) -> None:

@@ -267,6 +267,45 @@ async def test_what_cannot_be_run_is_refused_with_a_reason(services: FakeService
     assert await refused(services, text)
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("evalscope perf --model prod --open-loop --number 4", "rate"),
+        ("evalscope perf --model prod --parallel 1 2 4 --number 1 2", "number"),
+        ("evalscope perf --model tok --dataset random --number 4", "prompt"),
+        ("evalscope perf --model prod --dataset faq --number 4", "faq"),
+        ("evalscope perf --model prod --dataset org/prompts --number 4", "dataset"),
+        ("evalscope perf --model prod --temperature 9 --number 4", "temperature"),
+        ("evalscope perf --model prod --url http://10.0.0.5/v1/embeddings --number 4", "embeddings"),
+    ],
+)
+async def test_a_load_that_makes_no_sense_is_refused_by_the_parameter(
+    services: FakeServices, text: str, said: str
+) -> None:
+    assert said in (await refused(services, text)).lower()
+
+
+async def test_a_registered_models_own_settings_are_used_where_nothing_else_is_said(tmp_path: Path) -> None:
+    config = Config.model_validate({
+        "models": {"own": {
+            "model": "m", "api_url": "http://10.0.0.7/v1",
+            "generation_config": {"temperature": 0.3, "max_tokens": 64, "timeout": 5},
+        }},
+        "defaults": {"model": "own"},
+    })  # fmt: skip
+    engine = open_engine(f"sqlite:///{tmp_path / 'own'}")
+    migrate(engine)
+    services = FakeServices(Store(engine), config)
+    found = await planned(services, "stress test own, 4 requests")
+    assert (found.temperature, found.max_tokens) == (0.3, (64,))
+    said = await planned(services, "evalscope perf --model own --number 4 --temperature 0.9 --max-tokens 8 16")
+    assert (said.temperature, said.max_tokens) == (0.9, (8, 16))
+    unsaid = (await services.say("stress test, 4 requests"))[0]
+    assert "own" in unsaid.message.model_dump_json()
+    assert services.submitted[-1].spec.model.name == "own"
+    engine.dispose()
+
+
 async def test_random_prompts_need_a_tokenizer_that_may_be_loaded(services: FakeServices) -> None:
     own = await planned(services, "stress test tok, prompt length 512, 4 requests")
     assert (own.plugin, own.tokenizer_path, own.min_prompt_length) == ("random", "/models/t", 512)

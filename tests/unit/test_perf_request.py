@@ -130,6 +130,27 @@ def test_what_is_no_stress_test(text: str, intent: str) -> None:
     assert ask(text).intent == intent
 
 
+@pytest.mark.parametrize(
+    ("text", "args"),
+    [
+        ("stress test prod, parallel=4, number=10", {"parallel": [4], "number": [10]}),
+        ("stress test prod parallel=4 top_p=0.9 stream=false", {"parallel": [4], "top_p": 0.9, "stream": False}),
+        ("stress test prod: max_prompt_length=128, 4 requests", {"max_prompt_length": 128, "number": [4]}),
+        (
+            "stress test prod with random prompts, prompt length 512, tokenizer Qwen/Q",
+            {"dataset": "random", "tokenizer_path": "Qwen/Q", "min_prompt_length": 512, "max_prompt_length": 512},
+        ),
+        ("压测 prod，随机提示词，分词器 Qwen/Q", {"dataset": "random", "tokenizer_path": "Qwen/Q"}),
+        ("压测 prod，开环，每秒 5 个请求", {"open_loop": True, "rate": 5}),
+        ("stress test prod with streaming, concurrency 4", {"stream": True, "parallel": [4]}),
+        ("stress test prod with prompts of 100 to 200 tokens", {"min_prompt_length": 100, "max_prompt_length": 200}),
+    ],
+)  # fmt: skip
+def test_parameters_are_taken_by_their_names_and_in_words_alike(text: str, args: dict[str, Any]) -> None:
+    parsed = ask(text)
+    assert (parsed.intent, parsed.args, parsed.refused) == ("perf", PROD | args, ())
+
+
 def test_without_a_model_it_is_asked_for() -> None:
     assert ask("stress test").missing == ("model",)
     assert ask("evalscope perf --url http://h/v1").missing == ("model",)

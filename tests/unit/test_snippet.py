@@ -125,6 +125,61 @@ def test_one_level_of_load_is_a_list_of_one() -> None:
     assert (parsed.args["parallel"], parsed.args["number"]) == ([4], [40])
 
 
+CFG = f"cfg = {DICT}"
+
+
+@pytest.mark.parametrize(
+    ("text", "args"),
+    [
+        (f"a, b = 1, 2\n{CFG}\nrun_task(cfg)", BASE),
+        (f"known = {{'a': {DICT}}}\nrun_task(known['a'])", BASE),
+        (f"{CFG}\nother = cfg.copy()\nother['limit'] = 5\nrun_task(cfg)", BASE),
+        (f"{CFG}\nother = cfg.copy()\nother['limit'] = 5\nrun_task(other)", BASE | {"limit": 5}),
+        (f"{CFG}\ncfg.update(limit=5)\nrun_task(cfg)", BASE | {"limit": 5}),
+        (f"{CFG}\ncfg['limit'], cfg2 = 5, 6\nrun_task({DICT})", BASE),
+        (f"def main():\n    run_task({DICT})\n\nif __name__ == '__main__':\n    main()", BASE),
+        ("run_task({'model': f'm', 'datasets': ['gsm8k']})", BASE),
+        (f"(lambda: 1)()\nrun_task({DICT})", BASE),
+        (f"task: dict = {DICT}\nrun_task(task)", BASE),
+    ],
+)
+def test_a_script_is_followed_as_far_as_its_values_are_written_out(text: str, args: dict[str, Any]) -> None:
+    parsed = ask(f"```python\n{text}\n```")
+    assert (parsed.intent, parsed.args, parsed.refused) == ("eval", args, ())
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "reason"),
+    [
+        (f"{CFG}\nif later:\n    cfg['limit'] = 5\nrun_task(cfg)", "task_cfg", "refused.computed"),
+        (f"{CFG}\nfor cfg in many:\n    pass\nrun_task(cfg)", "task_cfg", "refused.computed"),
+        (f"{CFG}\nhelper(cfg['dataset_args'])\nrun_task(cfg)", "task_cfg", "refused.computed"),
+        (f"{CFG}\nhelper(*cfg)\nrun_task(cfg)", "task_cfg", "refused.computed"),
+        (f"{CFG}\ndel cfg['model']\nrun_task(cfg)", "task_cfg", "refused.computed"),
+        (f"known = {{'a': {DICT}}}\nrun_task(known['b'])", "task_cfg", "refused.computed"),
+        ("names = ['gsm8k']\nnames[0] = x\nrun_task({'model': 'm', 'datasets': names})", "datasets",
+         "refused.computed"),
+        ("n = 5\nrun_task({'model': 'm', 'datasets': ['gsm8k'], 'limit': f'{n}'})", "limit", "refused.computed"),
+        (f"import os\nos.environ['OPENAI_API_KEY'] = 'hunter2'\nrun_task({DICT})", "OPENAI_API_KEY", "refused.api_key"),
+        (f"import os\nos.environ['HF_ENDPOINT'] = 'http://h'\nrun_task({DICT})", "HF_ENDPOINT", "refused.env"),
+        (f"import os\nos.environ[name] = '1'\nrun_task({DICT})", "os.environ", "refused.env"),
+        ("while True:\n    run_task(cfg)", "script", "refused.script"),
+        ("task = TaskConfig(model='m')\ntune(task)\nrun_task(task)", "task_cfg", "refused.computed"),
+    ],
+)  # fmt: skip
+def test_what_a_script_computes_or_changes_elsewhere_is_not_guessed(text: str, name: str, reason: str) -> None:
+    parsed = ask(f"```python\n{text}\n```")
+    assert (name, reason) in reasons(parsed)
+    assert "hunter2" not in parsed.model_dump_json()
+
+
+def test_a_script_of_thousands_of_statements_is_read_only_so_far_and_that_is_said() -> None:
+    text = f"```python\nrun_task({DICT})\n" + "x=1\n" * 4000 + "```"
+    parsed = ask(text)
+    assert parsed.args == BASE
+    assert ("script", "refused.script") in reasons(parsed)
+
+
 def test_two_runs_are_two_requests() -> None:
     text = f"run_task({DICT})\nrun_perf_benchmark({PERF!r})"
     parsed = ask(text)
