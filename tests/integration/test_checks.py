@@ -37,7 +37,7 @@ def slow_with_one_model(call: Call) -> Answer:
     if call.body["model"] != MODEL:
         return Answer(404, {"error": {"message": f"The model {call.body['model']} does not exist", "code": "none"}})
     if call.question != "Hi":
-        time.sleep(0.8)
+        time.sleep(2)
     return Answer(body=completion(call, "ANSWER: A"))
 
 
@@ -130,7 +130,7 @@ CANNOT_SUCCEED = [
 async def test_what_cannot_succeed_is_said_while_it_waits_behind_a_long_run(bot: Bot, busy: Run) -> None:
     recorder = Recorder()
     asked = [(await ask(bot, recorder, text), code, said) for text, code, said in CANNOT_SUCCEED]
-    await until(lambda: sum("failed" in m.text for m in recorder.posts.values()) == len(asked), 40)
+    await until(lambda: sum("failed" in m.text for m in recorder.posts.values()) == len(asked), 90)
     for run, code, said in asked:
         ended = bot.services.store.run(run.id)
         assert (ended.state, ended.attempt) == (RunState.FAILED, 0)

@@ -266,9 +266,9 @@ async def test_benchmarks_are_found_by_tag_words_and_name(services: FakeServices
         ("evalscope benchmark-info sample_mcq", "52"),
         ("evalscope benchmark-info gsm9k", "gsm8k"),
         ("/benchmarks GSM8K", "GSM8K"),
-        ("/rerun", "no run"),
+        ("/rerun", "which run"),
         ("/logs", "no run"),
-        ("/resume", "no run"),
+        ("/resume", "which run"),
     ],
 )
 async def test_what_is_asked_about_one_thing_is_answered_by_its_name(

@@ -188,7 +188,9 @@ def request(number: int, *, success: bool = True) -> Any:
 
 def test_a_level_that_ended_is_read_with_its_percentiles(tmp_path: Path) -> None:
     spec = load()
-    finish(level_folder(tmp_path, spec))
+    folder = level_folder(tmp_path, spec)
+    finish(folder)
+    write_rows(folder, [request(number) for number in range(4)])
     (level,) = perf.read_levels(spec, tmp_path)
     assert (level.concurrency, level.planned, level.succeeded, level.complete) == (1, 4, 4, True)
     assert (level.ttft_ms.avg, level.ttft_ms.p50, level.ttft_ms.p99) == (50, 50, 99)
