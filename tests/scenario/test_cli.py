@@ -18,8 +18,8 @@ def scopebot(*words: str, data: Path, given: str | None = None, **environment: s
         name: value for name, value in os.environ.items() if not name.startswith(("SCOPEBOT", "REDIS", "DATABASE"))
     }
     return subprocess.run(
-        [sys.executable, "-m", "bot.cli", *words], input=given, capture_output=True, text=True, timeout=150, check=False,
-        env=clean | {"SCOPEBOT_DATA_DIR": str(data)} | environment,
+        [sys.executable, "-m", "bot.cli", *words], input=given, capture_output=True, text=True, timeout=150,
+        check=False, env=clean | {"SCOPEBOT_DATA_DIR": str(data)} | environment,
     )  # fmt: skip
 
 
