@@ -29,7 +29,7 @@ from jobs.workspace import Workspace
 from tests.support.endpoint import MODEL, Answer, Call, Endpoint, completion
 from tests.support.listening import Recorder
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
 NUMBERS = itertools.count(1)
 
 
@@ -47,14 +47,30 @@ def endpoint() -> Iterator[Endpoint]:
         yield endpoint
 
 
+@pytest.fixture(scope="module")
+def endless() -> Iterator[Endpoint]:
+    """Answers so slowly that a run of it outlasts any test, however busy this machine is."""
+
+    def behave(call: Call) -> Answer:
+        if call.question != "Hi":
+            time.sleep(5)
+        return Answer(body=completion(call, "ANSWER: A"))
+
+    with Endpoint(behave) as endpoint:
+        yield endpoint
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def bot(tmp_path_factory: pytest.TempPathFactory, endpoint: Endpoint) -> AsyncIterator[Bot]:
+async def bot(tmp_path_factory: pytest.TempPathFactory, endpoint: Endpoint, endless: Endpoint) -> AsyncIterator[Bot]:
     folder = tmp_path_factory.mktemp("checks")
     (folder / "scopebot.toml").write_text(
         f"""
         [models.slow]
         model = "{MODEL}"
         api_url = "{endpoint.url}"
+        [models.endless]
+        model = "{MODEL}"
+        api_url = "{endless.url}"
         [models.wrong]
         model = "gpt-17"
         api_url = "{endpoint.url}"
@@ -109,7 +125,7 @@ async def ask(bot: Bot, recorder: Recorder, text: str) -> Run:
 @pytest_asyncio.fixture(loop_scope="module")
 async def busy(bot: Bot) -> AsyncIterator[Run]:
     """Keep the one worker busy for as long as the test lasts."""
-    long = await ask(bot, Recorder(), "/eval slow sample_mcq eval_batch_size=1")
+    long = await ask(bot, Recorder(), "/eval endless sample_mcq eval_batch_size=1")
     await until(lambda: bot.services.store.run(long.id).state is RunState.RUNNING)
     yield long
     assert bot.services.store.run(long.id).state is RunState.RUNNING, "the others waited for nothing"
@@ -143,7 +159,7 @@ async def test_what_cannot_succeed_is_said_while_it_waits_behind_a_long_run(bot:
 async def test_a_run_that_is_in_order_keeps_waiting_and_says_that_it_was_checked(bot: Bot, busy: Run) -> None:
     recorder = Recorder()
     run = await ask(bot, recorder, "/eval slow sample_mcq limit=1")
-    await until(lambda: any("endpoint and data checked" in m.model_dump_json() for _, m, _ in recorder.edits), 30)
+    await until(lambda: any("endpoint and data checked" in m.model_dump_json() for _, m, _ in recorder.edits))
     assert bot.services.store.run(run.id).state is RunState.WAITING
     await bot.services.cancel(bot.services.store.run(run.id))
 
@@ -155,13 +171,13 @@ async def test_a_light_process_that_is_killed_is_there_again(bot: Bot, busy: Run
     os.kill(killed.pid, signal.SIGKILL)
     await until(lambda: [p for p in light_processes(bot) if p.pid != killed.pid])
     run = await ask(bot, Recorder(), "/eval wrong sample_mcq limit=2")
-    await until(lambda: bot.services.store.run(run.id).state is RunState.FAILED, 30)
+    await until(lambda: bot.services.store.run(run.id).state is RunState.FAILED)
 
 
 async def test_a_silent_endpoint_is_no_reason_to_give_up_a_run_that_waits(bot: Bot, busy: Run) -> None:
     with Endpoint(lambda _call: Answer(503, {"error": {"message": "starting"}})) as starting:
         run = await ask(bot, Recorder(), f"/eval tiny sample_mcq limit=2 api_url={starting.url}")
-        await until(lambda: starting.calls, 30)
+        await until(lambda: starting.calls)
         await asyncio.sleep(1)
         assert bot.services.store.run(run.id).state is RunState.WAITING
     await bot.services.cancel(bot.services.store.run(run.id))

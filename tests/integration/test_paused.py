@@ -16,6 +16,7 @@ import pytest
 from tests.support.endpoint import Endpoint, answers
 
 ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.timeout(300)  # each starts processes, which another test's may hold up
 UNREADABLE = answers("…")
 
 
@@ -56,7 +57,7 @@ def data(tmp_path_factory: pytest.TempPathFactory, mumbling: Endpoint) -> Iterat
 def chat(data: Path, *words: str) -> tuple[int, list[dict[str, Any]]]:
     done = subprocess.run(
         [sys.executable, "-m", "bot.cli", "chat", "--json", *words], cwd=ROOT, capture_output=True, text=True,
-        timeout=120, check=False, env=environment(data),
+        timeout=150, check=False, env=environment(data),
     )  # fmt: skip
     return done.returncode, [json.loads(line) for line in done.stdout.splitlines()]
 

@@ -54,7 +54,7 @@ def test_a_worker_on_another_store_does_not_start_and_says_which_setting_to_chan
 ) -> None:
     publish(store(tmp_path / "bots"), redis, others=False)
     worker = scopebot("worker", url, tmp_path / "worker")
-    said, _ = worker.communicate(timeout=30)
+    said, _ = worker.communicate(timeout=60)
     assert worker.returncode == 1
     assert "SCOPEBOT_ARTIFACTS_URL" in said
     assert str(tmp_path / "worker" / "artifacts") in said
@@ -70,7 +70,7 @@ def test_a_worker_that_is_there_before_the_bot_waits_for_its_word(redis: Redis, 
         assert worker.poll() is None
         assert living_workers(redis) == []
         publish(store(tmp_path / "bots"), redis, others=False)
-        assert worker.wait(10) == 1
+        assert worker.wait(60) == 1
         assert "SCOPEBOT_ARTIFACTS_URL" in worker.stdout.read()
 
 
@@ -81,7 +81,7 @@ def test_a_worker_leaves_when_the_bot_moves_to_another_store(
     worker = start_worker(own, redis)
     try:
         publish(store(tmp_path / "moved"), redis, others=False)
-        assert worker.wait(30) == 1
+        assert worker.wait(60) == 1
     finally:
         if worker.poll() is None:
             end_worker(worker)
@@ -139,19 +139,19 @@ def test_a_second_bot_on_another_store_does_not_start_beside_a_living_one(
         while "is ready" not in first.stdout.readline():
             assert first.poll() is None
         second = serve("two")
-        said, _ = second.communicate(timeout=30)
+        said, _ = second.communicate(timeout=60)
         assert second.returncode == 1
         assert "SCOPEBOT_ARTIFACTS_URL" in said
         assert "Traceback" not in said
         first.send_signal(signal.SIGTERM)
-        first.communicate(timeout=30)
+        first.communicate(timeout=60)
     third = serve("two")
     assert third.stdout is not None
     with third.stdout:
         while "is ready" not in third.stdout.readline():
             assert third.poll() is None, "alone, it may have moved"
         third.send_signal(signal.SIGTERM)
-        third.communicate(timeout=30)
+        third.communicate(timeout=60)
 
 
 def test_a_store_that_cannot_be_read_is_told_with_its_reason_and_without_its_password(

@@ -10,14 +10,16 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.timeout(300)  # each starts processes, which another test's may hold up
+
 
 def scopebot(*words: str, data: Path, given: str | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
     clean = {
         name: value for name, value in os.environ.items() if not name.startswith(("SCOPEBOT", "REDIS", "DATABASE"))
     }
     return subprocess.run(
-        [sys.executable, "-m", "bot.cli", *words], input=given, capture_output=True, text=True, timeout=60, check=False,
-        env=clean | {"SCOPEBOT_DATA_DIR": str(data)} | environment,
+        [sys.executable, "-m", "bot.cli", *words], input=given, capture_output=True, text=True, timeout=150,
+        check=False, env=clean | {"SCOPEBOT_DATA_DIR": str(data)} | environment,
     )  # fmt: skip
 
 

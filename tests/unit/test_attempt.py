@@ -203,9 +203,17 @@ def test_an_attempt_whose_process_is_ended_is_lost_with_what_it_had_done_and_kee
     assert holder(workspace.redis, RUN) is None, "the next attempt need not wait for it"
 
 
-def test_an_attempt_that_pauses_keeps_what_another_worker_goes_on_from(
-    workspace: Workspace, engine: FakeEngine, attempt: Callable[..., str]
+def test_an_attempt_that_pauses_keeps_what_another_worker_goes_on_from_before_it_says_so(
+    workspace: Workspace, engine: FakeEngine, attempt: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    announce, there = tasks.announce, []
+
+    def look(redis: Any, event: Event) -> None:
+        there.append((event.what, workspace.artifacts.exists(RUN, "samples.db")))
+        announce(redis, event)
+
+    monkeypatch.setattr(tasks, "announce", look)
+
     def ask(place: Workplace) -> None:
         (place.folder / "samples.db").write_text("five rows", encoding="utf-8")
         assert place.pause is not None
@@ -214,7 +222,7 @@ def test_an_attempt_that_pauses_keeps_what_another_worker_goes_on_from(
     engine.act = ask
     with pytest.raises(Left):
         attempt()
-    assert said(workspace) == ["started", "paused"]
+    assert there == [("started", False), ("paused", True)]
     assert str(kept(workspace).state) == "paused"
     assert workspace.artifacts.read(RUN, "samples.db") == b"five rows"
 

@@ -25,7 +25,7 @@ def test_a_server_that_stays_away_is_given_up_after_so_many_seconds_in_all() -> 
         begun = time.monotonic()
         with redis.Redis(port=port, retry=Patience(0.6)) as client, pytest.raises(redis.ConnectionError):
             client.ping()
-    assert 0.6 <= time.monotonic() - begun < 3
+    assert 0.6 <= time.monotonic() - begun < 10
 
 
 def test_what_is_said_while_a_server_is_killed_arrives_when_it_is_back(tmp_path: Path) -> None:
@@ -46,7 +46,7 @@ def test_a_wrong_password_is_not_waited_for(redis_server: EmbeddedServer) -> Non
     begun = time.monotonic()
     with redis.Redis.from_url(url, retry=Patience(20)) as client, pytest.raises(redis.AuthenticationError):
         client.ping()
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 15
 
 
 def test_a_redis_that_takes_nothing_is_there(redis_server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -94,7 +94,7 @@ def test_an_endpoint_that_stays_busy_is_given_up_in_time(monkeypatch: pytest.Mon
         begun = time.monotonic()
         with pytest.raises(EndpointBusy):
             preflight.check_endpoint(target(endpoint.url), None)
-        assert time.monotonic() - begun < 3
+        assert time.monotonic() - begun < 10
 
 
 def test_an_answer_that_drips_for_ever_is_given_up_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,7 +104,7 @@ def test_an_answer_that_drips_for_ever_is_given_up_in_time(monkeypatch: pytest.M
         begun = time.monotonic()
         with pytest.raises(EndpointSilent):
             preflight.check_endpoint(target(url), None)
-        assert time.monotonic() - begun < 3
+        assert time.monotonic() - begun < 10
 
 
 @pytest.mark.parametrize(
