@@ -7,8 +7,8 @@ BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 COMPILE = $(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	--no-emit-index-url --no-emit-find-links --override requirements/overrides.txt pyproject.toml
-# the real-model, browser and fault tests have a target of their own
-QUICK := not real_model and not browser and not fault
+# the real-model, browser, fault and slow tests have a target of their own
+SLOW := real_model or browser or fault or slow
 export PYTHONPATH := $(CURDIR)
 
 .PHONY: help install demo test test-slow kill-table ci check format bench serve worker lock snapshot clean
@@ -33,12 +33,12 @@ demo: install ## a real small model evaluated by a sentence, on this machine alo
 
 test: install ## the tests, but for the slow ones, with their line coverage
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -m "$(QUICK)" -n 3 --dist loadfile --no-loadscope-reorder
+	$(BIN)/coverage run -m pytest -m "not ($(SLOW))" -n 3 --dist loadfile --no-loadscope-reorder
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report
 
-test-slow: install ## the tests with a real model, a browser, and faults
-	$(BIN)/pytest -m "real_model or browser or fault"
+test-slow: install ## the tests with a real model, a browser, faults, and whole conversations
+	$(BIN)/pytest -m "$(SLOW)"
 
 check: install ## lint, format, types, and the direction of imports
 	$(BIN)/ruff check .

@@ -29,7 +29,7 @@ from jobs.workspace import Workspace
 from tests.support.endpoint import MODEL, Answer, Call, Endpoint, completion
 from tests.support.listening import Recorder
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
 NUMBERS = itertools.count(1)
 
 

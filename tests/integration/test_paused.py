@@ -16,7 +16,7 @@ import pytest
 from tests.support.endpoint import Endpoint, answers
 
 ROOT = Path(__file__).resolve().parents[2]
-pytestmark = pytest.mark.timeout(300)  # each starts processes, which another test's may hold up
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]  # each starts processes, which another test's may hold up
 UNREADABLE = answers("…")
 
 

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from support.workers import Ended, Office
 
 
+pytestmark = pytest.mark.slow
+
+
 def load(url: str, **fields: Any) -> PerfSpec:
     target = ModelTarget(name="prod", model="tiny", eval_type="openai_api", api_url=url, network="registered")
     known = {

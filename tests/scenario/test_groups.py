@@ -32,6 +32,7 @@ from jobs.models import Run
 from jobs.store import Store
 
 ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.slow
 
 
 class Gate:
