@@ -9,10 +9,11 @@ import statistics
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 
 from bot.app import Bot, open_bot
-from bot.platforms.base import Platform, Receive
+from bot.platforms.base import EVERYONE, Audience, Platform, Receive
 from bot.settings import BotSettings
 from handlers.incoming import Incoming, Place
 from handlers.message import Message
@@ -35,16 +36,20 @@ class Recorder(Platform):
     async def run(self, receive: Receive) -> None:
         """Nobody speaks but the benchmark."""
 
-    async def send(self, place: Place, message: Message, *, key: str, live: bool = False) -> str:  # noqa: ARG002
+    async def send(
+        self, place: Place, message: Message, *, key: str, live: bool = False, audience: Audience = EVERYONE  # noqa: ARG002
+    ) -> str:
         """Keep a post."""
         await self.posts.put(message)
         return f"m{next(self._ids)}"
 
-    async def find(self, place: Place, key: str) -> str | None:  # noqa: ARG002
+    async def find(self, place: Place, key: str, since: datetime) -> str | None:  # noqa: ARG002
         """Find nothing: no process dies here."""
         return None
 
-    async def edit(self, place: Place, message_id: str, message: Message, *, final: bool = False) -> None:
+    async def edit(
+        self, place: Place, message_id: str, message: Message, *, key: str, final: bool = False
+    ) -> None:
         """Pass over edits."""
 
     async def close(self) -> None:

@@ -38,7 +38,7 @@ from bot.settings import BotSettings
 from bot.upkeep import Upkeep
 from bot.wakeups import Wakeups
 from bot.web.links import Links
-from bot.web.server import Site, make_app
+from bot.web.server import Hooks, Site, make_app
 from handlers.incoming import Incoming
 from handlers.texts import Texts
 from jobs.artifacts import Artifacts
@@ -72,11 +72,18 @@ class Bot:
     reporter: Reporter
     ledger: Ledger
     redis: AsyncRedis
-    url: str
+    links: Links
+    hooks: Hooks
+    """What platforms have the web server serve."""
     alive: Alive
     attached: dict[tuple[str, str], AttachedPlatform] = field(default_factory=dict)
     """By the platform's name and session."""
     attaching: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def url(self) -> str:
+        """Where people reach the web server."""
+        return self.links.public_url
 
     async def accept(self, platform: Platform, incoming: Incoming) -> bool:
         """Keep one message or click, so that it is handled whatever happens; False for a copy of an earlier one."""
@@ -96,10 +103,7 @@ class Bot:
             await attached.accept(incoming)
             return []
 
-        try:
-            await platform.run(keep)
-        finally:
-            await platform.close()
+        await platform.run(keep)
 
     async def attach(self, platform: Platform) -> AttachedPlatform:
         """Begin to answer and to report on a platform; what an earlier process left undone there is done first."""
@@ -139,6 +143,17 @@ def _event(fields: dict[bytes, bytes]) -> Event | None:
         return None
 
 
+async def serve_platforms(bot: Bot) -> None:
+    """Hear what people say on every platform that is configured, until cancelled."""
+    platforms: list[Platform] = []
+    if bot.settings.uses_slack:
+        from bot.platforms.slack import SlackPlatform  # its SDK is imported only where it is used
+
+        platforms.append(SlackPlatform(bot))
+    await asyncio.gather(*(keep_going(functools.partial(bot.serve, platform)) for platform in platforms))
+    await asyncio.Event().wait()
+
+
 async def redis_answers(settings: BotSettings) -> None:
     """Wait until an outside Redis answers."""
     if settings.redis_url is not None:
@@ -170,7 +185,8 @@ async def open_bot(settings: BotSettings, *, workers: int, port_may_move: bool =
             reporter=Reporter(leader.services, Outbox(parts.engine), Wakeups()),
             ledger=Ledger(parts.engine),
             redis=parts.redis,
-            url=leader.links.public_url,
+            links=leader.links,
+            hooks=leader.hooks,
             alive=parts.alive,
         )
         dispatcher = Dispatcher(
@@ -274,6 +290,7 @@ class _Leader:
         self._workers = workers
         self._port_may_move = port_may_move
         settings = parts.settings
+        self.hooks: Hooks = {}
         self.links = Links(settings.effective_secret_key, settings.public_url or owner.web_url())
         self.services = BotServices(
             settings=settings, store=parts.store, artifacts=parts.artifacts, links=self.links, redis=parts.redis,
@@ -287,7 +304,7 @@ class _Leader:
         self.links.public_url = settings.public_url or _url_of(listening)
         site = Site(
             store=parts.store, artifacts=parts.artifacts, redis=parts.redis, links=self.links, ready=parts.ready,
-            describe=lambda failure, language: Texts(language).error(failure),
+            describe=lambda failure, language: Texts(language).error(failure), hooks=self.hooks,
         )  # fmt: skip
         await _serve_web(self._stack, site, listening)
         self._owner.tell_web_url(self.links.public_url)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import secrets
 from typing import TYPE_CHECKING
 
@@ -12,12 +13,12 @@ from bot.alive import Alive, Lease
 from bot.background import cancel, keep_going
 from bot.inbox import Inbox
 from bot.intake import Intake
-from bot.platforms.base import Platform, Posted
+from bot.platforms.base import Audience, Platform, Posted
 from bot.reporter import PlatformReporter, Reporter
 from bot.sender import SEND_WITHIN, Sender
 from bot.wakeups import woken
 from handlers.conversation import bug_reply, converse
-from handlers.incoming import Incoming, language_of
+from handlers.incoming import Incoming
 from handlers.message import Message
 from handlers.reply import Reply
 from handlers.texts import Texts
@@ -47,6 +48,7 @@ class AttachedPlatform:
         self._lease = Lease(redis, alive, f"report:{self._inbox.address}")
         self._reports = PlatformReporter(reporter, platform, self._lease)
         self._tasks: list[asyncio.Task[None]] = []
+        self._marking: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
         """Begin, with what was left by a process that is gone."""
@@ -62,11 +64,12 @@ class AttachedPlatform:
 
     async def close(self) -> None:
         """End; what is not done stays where others find it."""
-        await cancel(self._tasks)
+        await cancel([*self._tasks, *self._marking])
         await self._intake.close()
         await self._sender.close()
         await self._lease.let_go()
         await self._inbox.close()
+        await self.platform.close()
 
     async def accept(self, incoming: Incoming) -> bool:
         """Keep a message; False for a copy. The platform may acknowledge it when this returns. Raises `RedisFull`."""
@@ -89,8 +92,18 @@ class AttachedPlatform:
         """Answer a message unless it is answered: a copy of it, or this one by a process that died just then."""
         if await asyncio.to_thread(self._outbox.answered, incoming.id):
             return
+        incoming = await self._known(incoming)
         about = await asyncio.to_thread(self._run_of_thread, incoming) if self.platform.run_threads else None
-        await self._answer(incoming, await converse(incoming, self._services, about))
+        replies = await converse(incoming, self._services, about)
+        await self._answer(incoming, replies)
+        if any(reply.group is not None for reply in replies):
+            self._mark(incoming.id)
+
+    async def _known(self, incoming: Incoming) -> Incoming:
+        """Return a message in the conversation that it belongs to, with what is known of the person."""
+        place = await asyncio.to_thread(self._outbox.known_as, incoming.place)
+        person = await self.platform.person(place, incoming.user)
+        return incoming.model_copy(update={"place": place, "language": person.language, "timezone": person.timezone})
 
     async def _give_up(self, incoming: Incoming) -> None:
         """Tell that a message cannot be handled."""
@@ -102,20 +115,38 @@ class AttachedPlatform:
 
     async def _tell_full(self, incoming: Incoming) -> None:
         """Tell that a message waits for room on a disk: by the platform alone, the outbox may have no room either."""
-        text = Texts(language_of(incoming.text))("postponed.full")
+        text, place = Texts(incoming.speaks)("postponed.full"), incoming.place
+        if place.unopened:
+            place = place.model_copy(update={"thread": ""})
+        audience = Audience(incoming.user, private=incoming.unseen, reply_url=incoming.reply_url)
         async with asyncio.timeout(SEND_WITHIN):
-            await self.platform.send(incoming.place, Message(text=text), key=f"{incoming.id}/postponed")
+            await self.platform.send(place, Message(text=text), key=f"{incoming.id}/postponed", audience=audience)
 
     async def _tell_bug(self, incoming: Incoming, text: str) -> None:
         if not await asyncio.to_thread(self._outbox.answered, incoming.id):
             bug = secrets.token_hex(4)
             log.error("gave a message up", bug=bug, incoming=incoming.id, told=text)
-            await self._answer(incoming, [bug_reply(Texts(language_of(incoming.text)), bug, text)])
+            await self._answer(incoming, [bug_reply(Texts(incoming.speaks), bug, text)])
 
     async def _answer(self, incoming: Incoming, replies: list[Reply]) -> None:
-        await asyncio.to_thread(self._outbox.record, incoming.id, incoming.place, replies)
+        """Record what is said; for the person alone where nobody else saw what it answers and nothing comes of it."""
+        if incoming.unseen:
+            replies = [
+                reply if reply.group is not None or reply.waits else dataclasses.replace(reply, private=True)
+                for reply in replies
+            ]
+        root = None
+        if incoming.place.unopened and not all(reply.private for reply in replies):
+            root = Message(text=f"`{incoming.text}`", mention=incoming.user)
+        await asyncio.to_thread(self._outbox.record, incoming, replies, root)
         self._wakeups.due.wake()
         self._wakeups.runs.wake()  # what was asked for may have changed runs
+
+    def _mark(self, source: str) -> None:
+        """Show lightly that a request was taken, without waiting for it."""
+        marking = asyncio.create_task(self.platform.mark(source, "seen"))
+        self._marking.add(marking)
+        marking.add_done_callback(self._marking.discard)
 
     def _run_of_thread(self, incoming: Incoming) -> int | None:
         """Return the newest run of the conversation."""

@@ -201,8 +201,33 @@ def doctor() -> None:
     sys.exit(0 if all(finding.ok for finding in findings) else 1)
 
 
+@main.command()
+@click.argument("platform", type=click.Choice(["slack"]))
+@click.option("--http", metavar="URL", help="Have Slack send requests to this https address, without Socket Mode.")
+@click.option("--json", "as_json", is_flag=True)
+def manifest(platform: str, http: str | None, *, as_json: bool) -> None:  # noqa: ARG001 - there is one so far
+    """Print the manifest from which an app is created."""
+    import yaml
+
+    from bot.settings import BotSettings
+    from bot.slack.manifest import manifest as slack_manifest
+
+    settings = BotSettings()
+    if http is not None:
+        settings = settings.model_copy(update={"public_url": http})
+    try:
+        made = slack_manifest(settings, http=http is not None)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--http") from error
+    if as_json:
+        click.echo(json.dumps(made, ensure_ascii=False, indent=2))
+    else:
+        click.echo(yaml.safe_dump(made, sort_keys=False, allow_unicode=True, width=120), nl=False)
+
+
 async def _serve(workers: int) -> None:
-    from bot.app import open_bot, redis_answers
+    from bot.app import open_bot, redis_answers, serve_platforms
+    from bot.background import cancel
     from bot.settings import BotSettings
 
     settings, stop = BotSettings(), asyncio.Event()
@@ -210,7 +235,9 @@ async def _serve(workers: int) -> None:
     with _stop_on_signals(stop):
         async with open_bot(settings, workers=workers) as bot:
             click.echo(f"Scopebot is ready: {bot.url}/healthz", err=True)
+            serving = asyncio.create_task(serve_platforms(bot))
             await stop.wait()
+            await cancel([serving])
 
 
 async def _chat(messages: tuple[str, ...], *, yes: bool, as_json: bool, echo: bool, interactive: bool) -> int:

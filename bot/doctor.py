@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -34,7 +35,7 @@ def examine() -> list[Finding]:
         return [Finding("settings", False, f"{first['loc'][0]}: {first['msg']}", "Correct this variable.")]
     checks: list[tuple[str, Callable[[BotSettings], Finding]]] = [
         ("data folder", _data_folder), ("scopebot.toml", _config), ("Redis", _redis), ("database", _database),
-        ("artifacts", _artifacts), ("workers", _workers), ("LLM", _llm), ("Slack", _slack), ("Feishu", _feishu),
+        ("artifacts", _artifacts), ("workers", _workers), ("LLM", _llm), *_slack_checks(settings), ("Feishu", _feishu),
     ]  # fmt: skip
     return [_guarded(what, check, settings) for what, check in checks]
 
@@ -56,7 +57,9 @@ _REMEDIES = {
     "artifacts": "Check SCOPEBOT_ARTIFACTS_URL, and that fsspec's package for its scheme is installed.",
     "workers": "Check REDIS_URL.",
     "LLM": "Check OPENAI_BASE_URL, OPENAI_API_KEY and SCOPEBOT_LLM_MODEL.",
-    "Slack": "Check SLACK_BOT_TOKEN (xoxb-…), under OAuth & Permissions in the app's settings.",
+    "Slack": "Check SLACK_BOT_TOKEN (xoxb-…), SLACK_API_URL, and that this machine reaches Slack (HTTPS_PROXY).",
+    "Slack messages": "Check SLACK_APP_TOKEN (xapp-…), SLACK_API_URL, and that this machine reaches Slack.",
+    "Slack installs": "Check SLACK_CLIENT_ID, SLACK_CLIENT_SECRET and SCOPEBOT_PUBLIC_URL.",
     "Feishu": "Check FEISHU_APP_ID, FEISHU_APP_SECRET and FEISHU_DOMAIN.",
 }
 
@@ -163,14 +166,158 @@ def _llm(settings: BotSettings) -> Finding:
     return Finding("LLM", True, settings.llm_model)
 
 
-def _slack(settings: BotSettings) -> Finding:
-    if settings.slack_bot_token is None:
-        return Finding("Slack", True, "not set")
-    from slack_sdk import WebClient
+def _slack_checks(settings: BotSettings) -> list[tuple[str, Callable[[BotSettings], Finding]]]:
+    """Return what there is to look at for Slack; where nothing of it is set, that it is not."""
+    own = (settings.slack_bot_token, settings.slack_app_token, settings.slack_signing_secret)
+    many = (settings.slack_client_id, settings.slack_client_secret)
+    if not any((*own, *many)):
+        return [("Slack", lambda _: Finding("Slack", True, "not set"))]
+    installs = [("Slack installs", _slack_installs)] if any(many) else []
+    return [("Slack", _slack), ("Slack messages", _slack_events), *installs]
 
-    client = WebClient(settings.slack_bot_token, base_url=settings.slack_api_url, timeout=int(ANSWER_WITHIN))
-    answer = client.auth_test()
-    return Finding("Slack", True, f"{answer['user']} in {answer['team']}")
+
+def _slack(settings: BotSettings) -> Finding:
+    """Look at who the bot is in its workspace, and what it may do there."""
+    token = settings.slack_bot_token
+    if token is None:
+        return _slack_of_many(settings)
+    if not token.startswith("xoxb-"):
+        said = f"SLACK_BOT_TOKEN holds {_kind_of_token(token)}"
+        return Finding("Slack", False, said, f"Set it to the Bot User OAuth Token (xoxb-…): {_BOT_TOKEN_AT}.")
+    answer = _ask_slack(settings, token, "auth.test")
+    if "error" in answer:
+        return _slack_refused("SLACK_BOT_TOKEN", str(answer["error"]))
+    from bot.slack.manifest import scopes
+
+    who, granted = f"{answer['user']} in {answer['team']}", answer["scopes"]
+    missing = [name for name in scopes(settings) if name not in granted] if granted else []
+    if missing:
+        remedy = (
+            f"In the app's settings: OAuth & Permissions → Bot Token Scopes → add {', '.join(missing)}, "
+            "then Install App → Reinstall."
+        )
+        return Finding("Slack", False, f"{who}, without {len(missing)} of the scopes it needs", remedy)
+    return Finding("Slack", True, f"{who}, {len(granted)} scopes" if granted else who)
+
+
+def _slack_of_many(settings: BotSettings) -> Finding:
+    """Look at the app without a token of its own: workspaces install it, each with its own token."""
+    if settings.slack_client_id is None:
+        remedy = f"Set SLACK_BOT_TOKEN to the Bot User OAuth Token (xoxb-…): {_BOT_TOKEN_AT}."
+        return Finding("Slack", False, "SLACK_BOT_TOKEN is not set, and other settings of Slack are", remedy)
+    from jobs.db import HEAD, current_revision, open_engine
+
+    engine = open_engine(settings.effective_database_url)
+    try:
+        if current_revision(engine) != HEAD:
+            return Finding("Slack", True, "no workspace has installed it yet")
+        from bot.slack.installations import Installations
+
+        return Finding("Slack", True, f"workspaces that installed it: {len(Installations(engine).teams())}")
+    finally:
+        engine.dispose()
+
+
+def _slack_events(settings: BotSettings) -> Finding:
+    """Look at how messages come in: over Socket Mode, or as requests to our web server."""
+    what, token = "Slack messages", settings.slack_app_token
+    if token is None:
+        return _slack_requests(settings)
+    if not token.startswith("xapp-"):
+        said = f"SLACK_APP_TOKEN holds {_kind_of_token(token)}"
+        return Finding(what, False, said, f"Set it to an app-level token (xapp-…): {_APP_TOKEN_AT}.")
+    answer = _ask_slack(settings, token, "apps.connections.open")
+    error = str(answer.get("error", ""))
+    if error == "ratelimited":
+        return Finding(what, True, "Socket Mode; asked too often just now to try it")
+    if error == "missing_scope":
+        remedy = f"Make another token with the scope connections:write: {_APP_TOKEN_AT}."
+        return Finding(what, False, "SLACK_APP_TOKEN may not open connections", remedy)
+    if error:
+        refused = _slack_refused("SLACK_APP_TOKEN", error)
+        remedy = f"{refused.remedy} Socket Mode → Enable Socket Mode has to be on as well."
+        return Finding(what, False, refused.state, remedy)
+    return Finding(what, True, "Socket Mode")
+
+
+def _slack_requests(settings: BotSettings) -> Finding:
+    """Look at what requests from Slack need; nothing tells from here whether they get through."""
+    from bot.slack.manifest import EVENTS_PATH
+
+    what, public = "Slack messages", (settings.public_url or "").rstrip("/")
+    secret = settings.slack_signing_secret
+    if secret is None:
+        remedy = (
+            f"For Socket Mode set SLACK_APP_TOKEN: {_APP_TOKEN_AT}. For requests over HTTP set SLACK_SIGNING_SECRET "
+            "(Basic Information → App Credentials → Signing Secret) and SCOPEBOT_PUBLIC_URL."
+        )
+        return Finding(what, False, "neither SLACK_APP_TOKEN nor SLACK_SIGNING_SECRET is set", remedy)
+    if secret.startswith(("xox", "xapp-")):
+        remedy = "Set it to Basic Information → App Credentials → Signing Secret."
+        return Finding(what, False, f"SLACK_SIGNING_SECRET holds {_kind_of_token(secret)}", remedy)
+    if not public.startswith("https://"):
+        remedy = "Set it to the https address at which Slack reaches this web server through your reverse proxy."
+        said = "SCOPEBOT_PUBLIC_URL is not set" if not public else "SCOPEBOT_PUBLIC_URL does not begin with https://"
+        return Finding(what, False, said, remedy)
+    return Finding(what, True, f"as requests to {public}{EVENTS_PATH}")
+
+
+def _slack_installs(settings: BotSettings) -> Finding:
+    """Look at what the install link needs."""
+    from bot.slack.manifest import INSTALL_PATH
+
+    what, public = "Slack installs", (settings.public_url or "").rstrip("/")
+    if settings.slack_client_id is None or settings.slack_client_secret is None:
+        missing = "SLACK_CLIENT_SECRET" if settings.slack_client_secret is None else "SLACK_CLIENT_ID"
+        remedy = "Set both, from Basic Information → App Credentials, or neither for a single workspace."
+        return Finding(what, False, f"{missing} is not set, and the other one is", remedy)
+    if not public.startswith("https://"):
+        remedy = "Set SCOPEBOT_PUBLIC_URL to the https address of this web server: Slack leads people back to it."
+        return Finding(what, False, "the install link has no https address", remedy)
+    return Finding(what, True, f"{public}{INSTALL_PATH}")
+
+
+_BOT_TOKEN_AT = "in the app's settings under OAuth & Permissions"  # noqa: S105 - where it is, not what
+_APP_TOKEN_AT = (
+    "in the app's settings under Basic Information → App-Level Tokens → Generate, with the scope connections:write"  # noqa: S105 - see above
+)
+_TOKEN_KINDS = {
+    "xapp-": "an app-level token (xapp-…)",
+    "xoxb-": "a bot token (xoxb-…)",
+    "xoxp-": "a user token (xoxp-…)",
+    "xoxe": "a token that is rotated (xoxe…)",
+}
+_REVOKED = frozenset({"token_revoked", "account_inactive", "token_expired"})
+
+
+def _kind_of_token(token: str) -> str:
+    return next((kind for prefix, kind in _TOKEN_KINDS.items() if token.startswith(prefix)), "no token of Slack's")
+
+
+def _slack_refused(variable: str, error: str) -> Finding:
+    """Return what Slack's error says of the token in a variable."""
+    where = _APP_TOKEN_AT if variable == "SLACK_APP_TOKEN" else _BOT_TOKEN_AT
+    if error in _REVOKED:
+        said, remedy = f"{variable} was revoked ({error})", f"Install App → Reinstall, then copy it anew: {where}."
+    else:
+        said, remedy = f"Slack does not take {variable} ({error})", f"Copy it anew: {where}."
+    return Finding("Slack", False, said, remedy)
+
+
+def _ask_slack(settings: BotSettings, token: str, method: str) -> dict[str, Any]:
+    """Return what Slack answers, with the token's `scopes`, or with the `error`; a token is never part of it."""
+    from slack_sdk import WebClient
+    from slack_sdk.errors import SlackApiError
+
+    client = WebClient(token, base_url=settings.slack_api_url, timeout=int(ANSWER_WITHIN))
+    try:
+        answer = client.api_call(method)
+    except SlackApiError as error:
+        return {"error": error.response.get("error", "no reason given")}
+    headers = {name.lower(): value for name, value in answer.headers.items()}
+    granted = [name.strip() for name in headers.get("x-oauth-scopes", "").split(",") if name.strip()]
+    assert isinstance(answer.data, dict)
+    return answer.data | {"scopes": granted}
 
 
 def _feishu(settings: BotSettings) -> Finding:

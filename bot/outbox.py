@@ -1,7 +1,9 @@
 """What must be posted exactly once: a row for each post, recorded with the effect that it tells of, sent afterwards.
 
-A row is `pending`, then `sending` by one process, then `sent`. One that a dead process was sending may be on the
-platform or not: whoever takes it over looks there first.
+A row is `pending`, then `sending` by one process, then `sent`, or `dropped` where nothing can take it. One that a dead
+process was sending may be on the platform or not: whoever takes it over looks there first.
+
+A conversation may be named before its thread exists (`Place.unopened`): its thread hangs under its first public post.
 """
 
 from __future__ import annotations
@@ -11,20 +13,37 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, cast
 
-from sqlalchemy import ColumnElement, Engine, ForeignKey, Index, Select, String, and_, delete, func, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Engine,
+    ForeignKey,
+    Index,
+    Select,
+    String,
+    and_,
+    delete,
+    false,
+    func,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, aliased, mapped_column
 
-from handlers.incoming import Place
+from bot.platforms.base import Audience
+from handlers.incoming import UNOPENED, Incoming, Place
 from handlers.message import Message
 from handlers.reply import Reply
 from jobs.db import Base, reading, transaction
+from jobs.models import Group
 from jobs.store import GroupRow
 
-Role = Literal["reply", "status", "question", "result", "none"]
-"""`question`: whether a paused run goes on. `none`: a message that nothing answers; the row says it was handled."""
+Role = Literal["reply", "root", "status", "question", "result", "headline", "none"]
+"""`root`: what opens a thread. `question`: whether a paused run goes on. `headline`: a result's line in the channel.
+`none`: a message that nothing answers; the row says it was handled."""
 
-PENDING, SENDING, SENT = "pending", "sending", "sent"
+PENDING, SENDING, SENT, DROPPED = "pending", "sending", "sent", "dropped"
 
 
 class PostRow(Base):
@@ -42,6 +61,11 @@ class PostRow(Base):
     channel: Mapped[str] = mapped_column(String(255))
     thread: Mapped[str] = mapped_column(String(255))
     message: Mapped[dict[str, Any]]
+    user: Mapped[str] = mapped_column("user_id", String(255), default="", server_default="")
+    """For whom it is, as `Incoming.user` has them."""
+    private: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """For them alone."""
+    reply_url: Mapped[str] = mapped_column(default="", server_default="")
     group_id: Mapped[int | None] = mapped_column(ForeignKey("groups.id"), index=True)
     role: Mapped[str] = mapped_column(String(16))
     refused: Mapped[bool]
@@ -49,7 +73,7 @@ class PostRow(Base):
     state: Mapped[str] = mapped_column(String(16))
     owner: Mapped[str] = mapped_column(String(255))
     """The process that sends it; empty before."""
-    message_id: Mapped[str | None] = mapped_column(String(255))
+    message_id: Mapped[str | None] = mapped_column(String(255), index=True)
     final: Mapped[bool]
     """What it shows will not change any more."""
     created_at: Mapped[datetime]
@@ -69,11 +93,13 @@ class Post:
     owner: str
     message_id: str | None
     final: bool
+    audience: Audience
+    created_at: datetime
 
     @property
     def sent(self) -> bool:
-        """It is posted."""
-        return self.state == SENT
+        """It is posted, or never will be."""
+        return self.state in {SENT, DROPPED}
 
     @property
     def message(self) -> Message:
@@ -92,21 +118,65 @@ class Outbox:
         with reading(self._engine) as session:
             return session.scalar(select(PostRow.id).where(PostRow.source == source).limit(1)) is not None
 
-    def record(self, source: str, place: Place, replies: Sequence[Reply]) -> bool:
-        """Record what answers a message: all of it, once. False where it was answered before."""
+    def record(self, incoming: Incoming, replies: Sequence[Reply], root: Message | None = None) -> bool:
+        """Record what answers a message: all of it, once. False where it was answered before.
+
+        `root` is posted before, to open the conversation's thread.
+        """
+        source, place = incoming.id, incoming.place
         rows = [_row(f"{source}/{n}", place, reply, source=source) for n, reply in enumerate(replies)]
         if not rows:
             rows = [_row(f"{source}/0", place, Reply(Message(text="")), source=source, role="none")]
+        if root is not None:
+            rows.insert(0, _row(f"{source}/root", place, Reply(root), source=source, role="root"))
+        for row in rows:
+            row.user, row.reply_url = incoming.user, incoming.reply_url
         return self._add(rows)
 
-    def record_result(self, group: int, place: Place, message: Message, *, final: bool) -> bool:
+    def record_result(self, group: Group, place: Place, message: Message, *, final: bool) -> bool:
         """Record a group's result, once; `final` where nothing will be added to it."""
-        return self._add([_row(f"result:g{group}", place, Reply(message, group=group), role="result", final=final)])
+        row = _row(f"result:g{group.id}", place, Reply(message, group=group.id), role="result", final=final)
+        row.user = group.user
+        return self._add([row])
+
+    def record_headline(self, group: int, place: Place, message: Message) -> bool:
+        """Record the line on a group's result that its channel reads, once."""
+        row = _row(f"headline:g{group}", place, Reply(message, group=group), role="headline", final=True)
+        return self._add([row])
 
     def record_question(self, attempt: str, place: Place, message: Message, *, group: int) -> bool:
         """Record what is asked about a paused attempt of a run, once."""
         reply = Reply(message, group=group, waits=True)
         return self._add([_row(f"paused:{attempt}", place, reply, role="question", final=True)])
+
+    def opened(self, place: Place) -> Place:
+        """Return where a conversation's thread really is; its channel alone, as long as nothing opened it."""
+        if not place.unopened:
+            return place
+        query = select(PostRow.message_id).where(
+            _at(PostRow, place), PostRow.state == SENT, PostRow.private.is_(False), PostRow.message_id.is_not(None)
+        )
+        with reading(self._engine) as session:
+            first = session.scalar(query.order_by(PostRow.id).limit(1))
+        return place.model_copy(update={"thread": first or ""})
+
+    def known_as(self, place: Place) -> Place:
+        """Return a conversation by the name that it had before its thread was opened, if it had one."""
+        if not place.thread or place.unopened:
+            return place
+        query = select(PostRow.channel, PostRow.thread).where(
+            PostRow.platform == place.platform, PostRow.message_id == place.thread, PostRow.thread.startswith(UNOPENED)
+        )
+        with reading(self._engine) as session:
+            named = session.execute(query.limit(1)).one_or_none()
+        return place if named is None else place.model_copy(update={"channel": named[0], "thread": named[1]})
+
+    def by_message(self, platform: str, message_id: str) -> Post | None:
+        """Return what was posted as a message; None where that was not ours."""
+        query = select(PostRow).where(PostRow.platform == platform, PostRow.message_id == message_id)
+        with reading(self._engine) as session:
+            row = session.scalar(query.limit(1))
+            return None if row is None else _post(row)
 
     def due(self, platform: str, thread: str | None) -> dict[Place, set[str]]:
         """Return where on a platform (or in one thread of it) something is to be posted, and who is at it already."""
@@ -159,6 +229,15 @@ class Outbox:
                 .values(state=SENT, message_id=message_id, sent_at=datetime.now(UTC))
             )
 
+    def dropped(self, post_id: int) -> None:
+        """Take note that a post cannot be made."""
+        with transaction(self._engine) as session:
+            session.execute(
+                update(PostRow)
+                .where(PostRow.id == post_id, PostRow.state != SENT)
+                .values(state=DROPPED, final=True, sent_at=datetime.now(UTC))
+            )
+
     def edited(self, post_id: int, message: Message, *, final: bool) -> None:
         """Take note of what a post shows now."""
         with transaction(self._engine) as session:
@@ -172,7 +251,8 @@ class Outbox:
         """Remove the posts that were made before then, but for groups of which not all is said; return how many."""
         settled = select(GroupRow.id).where(GroupRow.settled_at.is_not(None))
         made = delete(PostRow).where(
-            PostRow.state == SENT,
+            PostRow.state.in_([SENT, DROPPED]),
+            PostRow.role != "root",  # by it a conversation is known for as long as people go back to it
             func.coalesce(PostRow.sent_at, PostRow.created_at) < before,
             or_(PostRow.group_id.is_(None), PostRow.group_id.in_(settled)),
         )
@@ -184,8 +264,8 @@ class Outbox:
         return self._posts(select(PostRow).where(PostRow.source == source))
 
     def of_groups(self, groups: Collection[int]) -> list[Post]:
-        """Return the status message, the questions and the result of each group."""
-        roles = PostRow.role.in_(["status", "question", "result"])
+        """Return the status message, the questions, the result and the headline of each group."""
+        roles = PostRow.role.in_(["status", "question", "result", "headline"])
         return self._posts(select(PostRow).where(PostRow.group_id.in_(groups), roles))
 
     def _add(self, rows: Sequence[PostRow]) -> bool:
@@ -214,7 +294,8 @@ def _row(
     return PostRow(
         key=key, source=source, platform=place.platform, channel=place.channel, thread=place.thread,
         message=reply.message.model_dump(mode="json"), group_id=reply.group, role=role, refused=reply.refused,
-        waits=reply.waits, state=SENT if role == "none" else PENDING, owner="", message_id=None, final=final,
+        private=reply.private, waits=reply.waits, state=SENT if role == "none" else PENDING, owner="",
+        message_id=None, final=final,
         created_at=datetime.now(UTC), sent_at=None,
     )  # fmt: skip
 
@@ -233,10 +314,12 @@ def _post(row: PostRow) -> Post:
         id=row.id,
         key=row.key,
         place=Place(platform=row.platform, channel=row.channel, thread=row.thread),
-        reply=Reply(message, group=row.group_id, refused=row.refused, waits=row.waits),
+        reply=Reply(message, group=row.group_id, refused=row.refused, waits=row.waits, private=row.private),
         role=cast("Role", row.role),
         state=row.state,
         owner=row.owner,
         message_id=row.message_id,
         final=row.final,
+        audience=Audience(user=row.user, private=row.private, reply_url=row.reply_url),
+        created_at=row.created_at,
     )

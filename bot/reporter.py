@@ -11,17 +11,18 @@ import time
 from collections.abc import Sequence
 
 import structlog
+from handlers.channel_settings import ChannelSettings
 
 from bot.alive import Lease
 from bot.edits import Edits
 from bot.outbox import Outbox, Post
-from bot.platforms.base import Platform
+from bot.platforms.base import MessageGone, PlaceClosed, Platform, RateLimited
 from bot.services import BotServices
 from bot.wakeups import Wakeups, woken
 from bot.watch import Watch, question_key
 from handlers.cards import status_message
 from handlers.joint import result_of
-from handlers.message import Message
+from handlers.message import Link, Message
 from handlers.paused import paused_message
 from handlers.texts import Texts
 from jobs.lifecycle import ENDED, RunState
@@ -68,6 +69,8 @@ class Reporter:
                 watch.status = post
             elif post.role == "question":
                 watch.questions[post.key] = post
+            elif post.role == "headline":
+                watch.headline = post
             else:
                 watch.result = post
         return watches
@@ -92,6 +95,7 @@ class PlatformReporter:
         self._finals: set[int] = set()
         """What was edited for the last time, which a look that began before may not know."""
         self._busy: dict[int, asyncio.Task[None]] = {}
+        self._channels = ChannelSettings(reporter.services.store.engine)
 
     async def run(self) -> None:
         """Report until cancelled."""
@@ -148,6 +152,8 @@ class PlatformReporter:
                         await self._ask(watch, run, texts)
                 if watch.ended:
                     await self._show_result(watch, texts)
+                if watch.told:
+                    await self._show_headline(watch, texts)
             await editing
         finally:
             editing.cancel()
@@ -172,16 +178,28 @@ class PlatformReporter:
         post = watch.result
         if post is None:
             message = await self._result(watch, texts)
-            await asyncio.to_thread(
-                self._outbox.record_result, watch.group.id, watch.place, message, final=watch.reported
-            )
+            await asyncio.to_thread(self._outbox.record_result, watch.group, watch.place, message, final=watch.reported)
             self._wakeups.due.wake()
+            await self._platform.mark(watch.group.source, "good" if watch.succeeded else "bad")
         elif watch.reported and not post.final and post.message_id is not None:
             await self._edit(post, await self._result(watch, texts), final=True)
 
     async def _result(self, watch: Watch, texts: Texts) -> Message:
         message = await asyncio.to_thread(result_of, watch.runs, self._services.store, texts, self._services.links)
-        return message.model_copy(update={"mention": watch.mention})
+        return message.model_copy(update={"mention": watch.mention(self._platform.mention_after)})
+
+    async def _show_headline(self, watch: Watch, texts: Texts) -> None:
+        """Have the channel read, once, what came of a group and where to see it, unless it does not want to."""
+        place, result = self._platform.headline_place(watch.place), watch.result
+        if place is None or result is None or watch.headline is not None or watch.cancelled:
+            return
+        if not await asyncio.to_thread(self._channels.headlines, place.platform, place.channel):
+            return
+        message = Message(text=result.message.text)
+        if result.message_id and (url := await self._platform.link(result.place, result.message_id)):
+            message = message.model_copy(update={"parts": (Link(label=texts("headline.thread"), url=url),)})
+        await asyncio.to_thread(self._outbox.record_headline, watch.group.id, place, message)
+        self._wakeups.due.wake()
 
     async def _ask(self, watch: Watch, run: Run, texts: Texts) -> None:
         """Ask, once, whether a paused run goes on."""
@@ -196,12 +214,18 @@ class PlatformReporter:
 
     async def _edit(self, post: Post, message: Message, *, final: bool) -> None:
         """Edit a post if that may be now; a failure is tried again later, with what is true then."""
-        if post.id in self._finals or not self._lease.held or not self._edits.may(post.id, final=final):
+        workspace = self._platform.workspace(post.place)
+        if post.id in self._finals or not self._lease.held or not self._edits.may(post.id, workspace, final=final):
             return
         try:
             async with asyncio.timeout(EDIT_WITHIN):
-                await self._platform.edit(post.place, post.message_id or "", message, final=final)
+                await self._platform.edit(post.place, post.message_id or "", message, key=post.key, final=final)
+        except (MessageGone, PlaceClosed) as error:
+            log.warning("a message can be edited no more", key=post.key, reason=str(error))
+            final = True
         except Exception as error:
+            if isinstance(error, RateLimited):
+                self._edits.pause(workspace, error.retry_after)
             wait = self._edits.failed(post.id)
             log.warning("an edit failed; trying again", key=post.key, wait=wait, reason=repr(error))
             return

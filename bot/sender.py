@@ -8,7 +8,7 @@ import structlog
 
 from bot.alive import Peers
 from bot.outbox import Outbox, Post
-from bot.platforms.base import Platform
+from bot.platforms.base import Denied, PlaceClosed, Platform, PlatformError, RateLimited
 from bot.wakeups import Wakeups, woken
 from handlers.incoming import Place
 from jobs.outages import OUTAGES
@@ -101,9 +101,15 @@ class Sender:
                     await asyncio.to_thread(self._outbox.sent, post.id, message_id)
                     self._wakeups.said.wake()
                     return
+            except PlaceClosed as error:
+                log.warning("a post is dropped", key=post.key, reason=str(error))
+                await asyncio.to_thread(self._outbox.dropped, post.id)
+                self._wakeups.said.wake()
+                return
             except Exception as error:
                 log.warning("posting failed; trying again", key=post.key, wait=wait, reason=repr(error))
-                doubtful = True
+                doubtful = doubtful or not isinstance(error, PlatformError)
+                wait = _wait_after(error, wait)
                 if self._platform.session and message_id is None:
                     self.broken = error
                     self._wakeups.said.wake()
@@ -115,14 +121,25 @@ class Sender:
 
     async def _put(self, post: Post, *, doubtful: bool) -> str | None:
         """Put a post on the platform unless it is there; None where this process may be taken for dead."""
+        place = await asyncio.to_thread(self._outbox.opened, post.place)
+        await self._platform.turn(place, post.audience)
         async with asyncio.timeout(SEND_WITHIN):
-            if doubtful:
-                found = await self._platform.find(post.place, post.key)
+            if doubtful and not post.audience.private:  # such a post is in no history
+                found = await self._platform.find(place, post.key, post.created_at)
                 if found is not None:
                     return found
             if not self._peers.sure():
                 return None
-            return await self._platform.send(post.place, post.message, key=post.key, live=post.role == "status")
+            return await self._platform.send(
+                place, post.message, key=post.key, live=post.role == "status", audience=post.audience
+            )
+
+
+def _wait_after(error: Exception, otherwise: float) -> float:
+    """Return the seconds until the next try."""
+    if isinstance(error, RateLimited):
+        return error.retry_after
+    return LONGEST_WAIT if isinstance(error, Denied) else otherwise
 
 
 async def _left(leaving: asyncio.Event, wait: float) -> bool:

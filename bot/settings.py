@@ -12,6 +12,9 @@ class BotSettings(Settings):
 
     slack_bot_token: str | None = Field(None, validation_alias="SLACK_BOT_TOKEN")
     slack_app_token: str | None = Field(None, validation_alias="SLACK_APP_TOKEN")
+    slack_signing_secret: str | None = Field(None, validation_alias="SLACK_SIGNING_SECRET")
+    slack_client_id: str | None = Field(None, validation_alias="SLACK_CLIENT_ID")
+    slack_client_secret: str | None = Field(None, validation_alias="SLACK_CLIENT_SECRET")
     slack_api_url: str = Field("https://slack.com/api/", validation_alias="SLACK_API_URL")
     feishu_app_id: str | None = Field(None, validation_alias="FEISHU_APP_ID")
     feishu_app_secret: str | None = Field(None, validation_alias="FEISHU_APP_SECRET")
@@ -23,3 +26,8 @@ class BotSettings(Settings):
     port: int = Field(8080, validation_alias="SCOPEBOT_PORT", ge=0, le=65535)
     dashboard_url: str | None = Field(None, validation_alias="SCOPEBOT_DASHBOARD_URL", pattern=r"^https?://\S+$")
     public_url: str | None = Field(None, validation_alias="SCOPEBOT_PUBLIC_URL")
+
+    @property
+    def uses_slack(self) -> bool:
+        """Slack is configured: for one workspace by its token, or for many by OAuth."""
+        return self.slack_bot_token is not None or None not in {self.slack_client_id, self.slack_client_secret}

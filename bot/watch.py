@@ -15,8 +15,6 @@ REPORT_WITHIN = 60.0
 """Seconds after its scores in which a run's HTML report is still waited for."""
 GIVE_UP_WITHIN = 2 * REPORT_WITHIN
 """Seconds after the last end in which the reports are still tried to be added to the result."""
-MENTION_AFTER = 60.0
-"""Seconds after which people are told by a mention: by then they look elsewhere."""
 
 
 @dataclass
@@ -27,6 +25,7 @@ class Watch:
     runs: list[Run]
     status: Post | None = None
     result: Post | None = None
+    headline: Post | None = None
     questions: dict[str, Post] = field(default_factory=dict)
     """By the post's key."""
 
@@ -74,11 +73,20 @@ class Watch:
         return self.result.final or min(map(_since_end, self.runs)) > GIVE_UP_WITHIN
 
     @property
-    def mention(self) -> str:
-        """Who is to be mentioned at the end; nobody where it came soon."""
+    def succeeded(self) -> bool:
+        """All its runs have succeeded."""
+        return all(run.state is RunState.SUCCEEDED for run in self.runs)
+
+    @property
+    def cancelled(self) -> bool:
+        """All its runs were cancelled."""
+        return all(run.state is RunState.CANCELLED for run in self.runs)
+
+    def mention(self, after: float) -> str:
+        """Return who is to be mentioned at the end; nobody where it took no longer than `after` seconds."""
         ends = [run.ended_at for run in self.runs if run.ended_at is not None]
         took = (max(ends) - self.group.created_at).total_seconds() if ends else 0.0
-        return self.group.user if took > MENTION_AFTER else ""
+        return self.group.user if took > after else ""
 
     @property
     def age(self) -> float:

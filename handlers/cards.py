@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from handlers.charts import perf_charts, score_charts
 from handlers.context import Links
 from handlers.figures import cut, duration_text, interval_text, run_names, score_text, score_with_interval
 from handlers.group_status import few_verdicts, group_parts, page_parts
 from handlers.message import Fields, Link, Log, Message, Part, Table, Text
 from handlers.message import Progress as ProgressPart
 from handlers.perf_cards import (
+    bar_state,
     perf_conclusion,
     perf_headline,
     perf_plan,
@@ -85,7 +87,8 @@ def result_message(run: Run, texts: Texts, links: Links) -> Message:
     if run.result is None or run.state is RunState.FAILED:
         return Message(text=_failed(run, texts), parts=(page,))
     result = run.result
-    parts: list[Part] = [score_table(run, result, texts), *_left_out(result, texts), _facts(result, texts)]
+    parts: list[Part] = [score_table(run, result, texts), *_left_out(result, texts), *score_charts(result, texts)]
+    parts.append(_facts(result, texts))
     parts += [
         Text(text=texts("result.errors", errored=b.errored, requested=b.requested, benchmark=b.name))
         for b in result.benchmarks
@@ -126,7 +129,7 @@ def _perf_message(run: Run, spec: PerfSpec, texts: Texts, links: Links) -> Messa
         page = Link(label=texts("result.page"), url=links.run_url(run.id))
         return Message(text=_failed(run, texts), parts=(page,))
     parts: list[Part] = [throughput_table(spec, result.perf, texts), times_table(spec, result.perf, texts)]
-    parts += _warned(spec, result, texts)
+    parts += [*_warned(spec, result, texts), *perf_charts(spec, result.perf, texts)]
     items = [(texts("result.field.time"), duration_text(result.seconds)), (texts("result.field.worker"), result.worker)]
     parts += [Fields(items=tuple(items)), *_more(run, result, texts, links)]
     if run.state is RunState.FAILED:
@@ -141,12 +144,13 @@ def _cancelled_message(run: Run, texts: Texts, page: Link) -> Message:
         said = perf_conclusion(run.spec, run.result.perf, texts)
         tables = (throughput_table(run.spec, run.result.perf, texts), times_table(run.spec, run.result.perf, texts))
         text = texts("result.cancelled_perf", run=run.name, headline=said)
-        return Message(text=text, parts=(*tables, *_warned(run.spec, run.result, texts), page))
+        charts = perf_charts(run.spec, run.result.perf, texts)
+        return Message(text=text, parts=(*tables, *_warned(run.spec, run.result, texts), *charts, page))
     if run.result is None or not run.result.benchmarks:
         return Message(text=texts("result.cancelled", run=run.name), parts=(page,))
     said = "; ".join(benchmark_headline(run, benchmark, texts) for benchmark in run.result.benchmarks)
-    table = score_table(run, run.result, texts)
-    return Message(text=texts("result.cancelled_partial", run=run.name, headline=said), parts=(table, page))
+    parts = (score_table(run, run.result, texts), *score_charts(run.result, texts), page)
+    return Message(text=texts("result.cancelled_partial", run=run.name, headline=said), parts=parts)
 
 
 def score_table(run: Run, result: RunResult, texts: Texts) -> Table:
@@ -248,7 +252,8 @@ def progress_part(run: Run, progress: Progress | None, texts: Texts, place: Plac
         if run.state is RunState.WAITING and progress is not None and progress.phase in {"checking", "checked"}:
             note += f" ({texts(f'phase.{progress.phase}')})"
         done = _done(run)
-        return ProgressPart(label=f"{run.name} {state}", done=done, total=run.spec.total or done or None, note=note)
+        total = run.spec.total or done or None
+        return ProgressPart(label=f"{run.name} {state}", done=done, total=total, note=note, state=bar_state(run))
     notes = [] if run.state is RunState.PAUSED else _pace(progress, texts)
     if progress.errors:
         notes.append(texts("progress.errors", errors=progress.errors))
@@ -258,7 +263,7 @@ def progress_part(run: Run, progress: Progress | None, texts: Texts, place: Plac
         scores.append(f"{score.benchmark} {shown}")
     return ProgressPart(
         label=f"{run.name} {state}", done=progress.done, total=progress.total, score="; ".join(scores),
-        note=", ".join(notes),
+        note=", ".join(notes), state=bar_state(run),
     )  # fmt: skip
 
 

@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from handlers.cards import samples_of
+from handlers.charts import comparison_chart, perf_comparison_charts
 from handlers.figures import run_names, score_with_interval
 from handlers.group_status import fitting
-from handlers.message import Part, Table, Text
+from handlers.message import Chart, Part, Table, Text
 from handlers.perf_cards import figure, load_of
 from handlers.texts import Texts
 from jobs.lifecycle import RunState
@@ -87,7 +88,16 @@ class _Board:
             notes.append(self._texts("group.level", benchmarks=", ".join(level)))
         if any(_has_more(score.benchmark) for score in self._scores.values()):
             notes.append(self._texts("group.more_scores"))
-        return [*parts, Text(text=" ".join(notes))] if notes else parts
+        return [*parts, *([Text(text=" ".join(notes))] if notes else ()), *self._charts()]
+
+    def _charts(self) -> list[Chart]:
+        """Return the scores as bars, models side by side."""
+        named = [row.model for row in self._rows]
+        scores: dict[str, dict[str, MetricResult]] = {}
+        for (index, name), score in self._scores.items():
+            model = named[index] if named.count(named[index]) == 1 else f"{named[index]} {score.run.name}"
+            scores.setdefault(model, {})[name] = score.metric
+        return comparison_chart(self._benchmarks, scores, self._texts)
 
     def _place(self, run: Run) -> None:
         covers = run.spec.covers
@@ -221,7 +231,8 @@ def _levels(runs: Sequence[Run], texts: Texts) -> list[Part]:
         for run, level in found
     )  # fmt: skip
     table = Table(columns=columns, rows=rows, numeric=(columns[0], *columns[3:]))
-    return [*fitting(table, texts), *([Text(text=texts("group.key_levels"))] if fewer else [])]
+    note = [Text(text=texts("group.key_levels"))] if fewer else []
+    return [*fitting(table, texts), *note, *perf_comparison_charts(runs, texts)]
 
 
 def _key_levels(levels: Sequence[PerfLevel]) -> list[PerfLevel]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, tzinfo
 from typing import Protocol
+from zoneinfo import ZoneInfo
 
 from handlers.incoming import Incoming, Language
 from handlers.intents.parsed import Parsed, Vocabulary
@@ -75,3 +77,13 @@ class Context:
     def texts(self) -> Texts:
         """The texts in the person's language."""
         return Texts(self.language)
+
+    @property
+    def timezone(self) -> tzinfo:
+        """The zone that times are told in: the person's own, else that of [defaults]."""
+        for name in (self.incoming.timezone, self.services.config.defaults.timezone):
+            try:
+                return ZoneInfo(name)
+            except (ValueError, OSError, KeyError):  # none, a path, a folder, or one that is not known here
+                continue
+        return UTC

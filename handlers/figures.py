@@ -1,8 +1,9 @@
-"""Numbers as people read them: scores, intervals, durations, and the names of several runs."""
+"""Numbers as people read them: scores, intervals, durations, moments, and the names of several runs."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime, tzinfo
 
 from jobs.models import Interval, Run
 
@@ -43,6 +44,16 @@ def duration_text(seconds: float) -> str:
     if minutes:
         return f"{minutes} min {left} s"
     return f"{left} s" if whole >= 10 else f"{seconds:.1f} s"
+
+
+def moment_text(moment: datetime, zone: tzinfo) -> str:
+    """Return a moment as people in a time zone read it: 2026-11-23 12:00."""
+    return f"{moment.astimezone(zone):%Y-%m-%d %H:%M}"
+
+
+def date_text(moment: datetime, zone: tzinfo) -> str:
+    """Return the day of a moment as people in a time zone read it: 2026-11-23."""
+    return f"{moment.astimezone(zone):%Y-%m-%d}"
 
 
 def run_names(runs: Sequence[Run]) -> str:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from handlers.cards import benchmark_headline, reason_text, reproduce_text, result_message
+from handlers.charts import few_charts
 from handlers.comparison import comparison
 from handlers.context import Links
 from handlers.figures import cut, duration_text, run_names
@@ -52,7 +53,8 @@ def _single(run: Run, texts: Texts, links: Links, beside: Sequence[Run]) -> Mess
     if run.state is not RunState.SUCCEEDED or not beside:
         return message
     said = Text(text=texts("group.beside", runs=run_names(beside)))
-    return message.model_copy(update={"parts": (*message.parts, said, *comparison(_in_order([run], beside), texts))})
+    parts = few_charts([*message.parts, said, *comparison(_in_order([run], beside), texts)])
+    return message.model_copy(update={"parts": parts})
 
 
 def _in_order(runs: Sequence[Run], beside: Sequence[Run]) -> list[Run]:

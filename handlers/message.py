@@ -32,6 +32,25 @@ class Table(Frozen):
     numeric: tuple[str, ...] = ()
 
 
+class Series(Frozen):
+    """One row of figures of a chart, one for each category; None where there is none."""
+
+    name: str
+    values: tuple[float | None, ...]
+
+
+class Chart(Frozen):
+    """Figures as bars or lines: each series has one value for each of the `categories`."""
+
+    type: Literal["chart"] = "chart"
+    title: str
+    kind: Literal["bar", "line"]
+    categories: tuple[str, ...]
+    series: tuple[Series, ...]
+    x_label: str = ""
+    y_label: str = ""
+
+
 class Progress(Frozen):
     """How far a run is. `score` is the running score as people read it, `note` place, rate or time to go."""
 
@@ -41,6 +60,7 @@ class Progress(Frozen):
     total: int | None
     score: str = ""
     note: str = ""
+    state: Literal["waiting", "running", "paused", "succeeded", "failed", "cancelled"] = "running"
 
 
 class Log(Frozen):
@@ -68,13 +88,14 @@ class Button(Frozen):
 
 
 class Buttons(Frozen):
-    """A choice."""
+    """A choice; or `shortcuts` to what could be said in words as well, which a terminal leaves out."""
 
     type: Literal["buttons"] = "buttons"
     items: tuple[Button, ...]
+    shortcuts: bool = False
 
 
-Part = Text | Fields | Table | Progress | Log | Link | Buttons
+Part = Text | Fields | Table | Chart | Progress | Log | Link | Buttons
 
 
 class Message(Frozen):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from handlers.figures import duration_text, run_names
 from handlers.message import Fields, Table
@@ -81,13 +82,19 @@ def settings_text(spec: PerfSpec) -> str:
     return ", ".join(found)
 
 
+def bar_state(run: Run) -> Literal["waiting", "running", "paused", "succeeded", "failed", "cancelled"]:
+    """Return how a run's bar is drawn: one that has a worker but has not begun waits."""
+    state = run.state
+    return "waiting" if state is RunState.WAITING or state is RunState.QUEUED else state.value
+
+
 def perf_progress(run: Run, spec: PerfSpec, progress: Progress | None, texts: Texts, waits: str) -> ProgressPart:
     """Return how far a stress test is: level k of n, requests, throughput; `waits` is said of one that waits."""
     label = f"{run.name} {texts(f'state.{run.state}')}"
     if run.state in ENDED or progress is None or progress.attempt != run.attempt:
         note = waits if run.state in {RunState.WAITING, RunState.QUEUED} else ""
         done = sum(level.requests for level in run.result.perf) if run.result is not None else 0
-        return ProgressPart(label=label, done=done, total=spec.total or done or None, note=note)
+        return ProgressPart(label=label, done=done, total=spec.total or done or None, note=note, state=bar_state(run))
     notes = [phase_text(spec, progress, texts)]
     if progress.rate:
         notes.append(texts("perf.progress.rate", rate=progress.rate))
@@ -95,7 +102,9 @@ def perf_progress(run: Run, spec: PerfSpec, progress: Progress | None, texts: Te
         notes.append(texts("progress.eta", eta=duration_text(progress.eta)))
     if progress.errors:
         notes.append(texts("progress.errors", errors=progress.errors))
-    return ProgressPart(label=label, done=progress.done, total=progress.total, note=", ".join(notes))
+    return ProgressPart(
+        label=label, done=progress.done, total=progress.total, note=", ".join(notes), state=bar_state(run)
+    )
 
 
 def phase_text(spec: PerfSpec, progress: Progress, texts: Texts) -> str:

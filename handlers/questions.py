@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 from sqlalchemy import Engine, String, or_, select, update
@@ -14,6 +14,10 @@ from jobs.db import Base, reading, transaction
 from jobs.models import Frozen, Spec
 
 CANCEL = "cancel"
+WITHDRAWN = "withdrawn"
+"""The answer of a question whose message was edited or deleted."""
+OPEN_FOR = timedelta(days=1)
+"""Later than that, a bare "yes" is no answer any more; a button still is."""
 
 
 class QuestionRow(Base):
@@ -40,6 +44,8 @@ class Option(Frozen):
     """One answer: the runs it starts; none for the one that cancels."""
 
     id: str
+    label: str = ""
+    """What its button says."""
     specs: tuple[Spec, ...] = ()
 
 
@@ -53,7 +59,9 @@ class Question(Frozen):
     text: str
     """What the person wrote that led to it."""
     options: tuple[Option, ...]
+    asked_at: datetime
     answer: str | None
+    answered_by: str | None
 
 
 class Questions:
@@ -83,6 +91,52 @@ class Questions:
             row = session.get(QuestionRow, question_id)
             return None if row is None else _question(row)
 
+    def open_to(self, incoming: Incoming) -> Question | None:
+        """Return the newest question a person was asked in a place, if it is open still.
+
+        In a direct conversation it may have been asked in any thread.
+        """
+        place = incoming.place
+        query = select(QuestionRow).where(
+            QuestionRow.platform == place.platform, QuestionRow.channel == place.channel,
+            QuestionRow.user == incoming.user, QuestionRow.source != incoming.id,
+        )  # fmt: skip
+        if not incoming.direct:
+            query = query.where(QuestionRow.thread == place.thread)
+        with reading(self._engine) as session:
+            row = session.scalar(query.order_by(QuestionRow.id.desc()).limit(1))
+            if row is None or row.asked_at < datetime.now(UTC) - OPEN_FOR:
+                return None
+            return _question(row) if row.answer is None or row.answered_by == incoming.id else None
+
+    def of_message(self, source: str) -> list[Question]:
+        """Return the questions that a message led to, oldest first."""
+        query = select(QuestionRow).where(led_to(QuestionRow.source, source))
+        with reading(self._engine) as session:
+            return [_question(row) for row in session.scalars(query.order_by(QuestionRow.id))]
+
+    def answered_by(self, source: str) -> Question | None:
+        """Return the question that a message answered."""
+        with reading(self._engine) as session:
+            row = session.scalar(select(QuestionRow).where(led_to(QuestionRow.answered_by, source)).limit(1))
+            return None if row is None else _question(row)
+
+    def withdraw(self, question_ids: Sequence[int], source: str) -> None:
+        """Close those of the questions that are open: their message is not what it was."""
+        with transaction(self._engine) as session:
+            session.execute(
+                update(QuestionRow)
+                .where(QuestionRow.id.in_(question_ids), QuestionRow.answer.is_(None))
+                .values(answer=WITHDRAWN, answered_by=source)
+            )
+
+    def reopen(self, question_id: int) -> None:
+        """Take an answer back."""
+        with transaction(self._engine) as session:
+            session.execute(
+                update(QuestionRow).where(QuestionRow.id == question_id).values(answer=None, answered_by=None)
+            )
+
     def answer(self, question_id: int, option_id: str, source: str) -> bool:
         """Take the answer that the click `source` gives; False where another click's was taken before."""
         with transaction(self._engine) as session:
@@ -105,5 +159,7 @@ def _question(row: QuestionRow) -> Question:
         language=cast("Language", row.language),
         text=row.text,
         options=tuple(Option.model_validate(option) for option in row.options["options"]),
+        asked_at=row.asked_at,
         answer=row.answer,
+        answered_by=row.answered_by,
     )

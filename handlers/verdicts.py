@@ -48,6 +48,11 @@ def is_closed(target: DatasetTarget) -> bool:
     return target.private or target.benchmark in CLOSED_SAMPLES
 
 
+def has_closed(run: Run) -> bool:
+    """Tell whether a run's log may hold samples that are shown on signed pages only."""
+    return isinstance(run.spec, EvalSpec) and any(is_closed(dataset) for dataset in run.spec.datasets)
+
+
 def _is_closed(run: Run, dataset: str) -> bool:
     assert isinstance(run.spec, EvalSpec)
     return any(is_closed(target) for target in run.spec.datasets if target.name == dataset)

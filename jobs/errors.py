@@ -5,7 +5,7 @@
     │   ├── UnknownBenchmark, UnknownModel, UnknownDataset, UnknownRun, UnknownKey, UnknownSubset
     │   ├── NotFromChat      a parameter that never comes from chat
     │   ├── HostRefused, CheckpointRefused, SandboxNeeded, KeyNotForHost
-    │   └── InvalidValue
+    │   └── InvalidValue, NotAllowed
     ├── SetupError           this installation lacks something
     │   ├── KeyMissing, JobKeyDiffers, NoWorker, RedisAway, ConfigInvalid
     │   └── ArtifactsDiffer, ArtifactsAway, CannotListen, RedisFull
@@ -90,6 +90,10 @@ class KeyNotForHost(RequestError):
 
 class InvalidValue(RequestError):
     """A field's value is not one it can have; `field`, `value` and `reason` say which and why."""
+
+
+class NotAllowed(RequestError):
+    """Who asks may not do that with these `runs`: others may."""
 
 
 class SetupError(ScopebotError):

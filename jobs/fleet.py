@@ -29,10 +29,11 @@ def wake_dispatcher(redis: Redis) -> None:
     redis.ltrim(WAKE, 0, 9)
 
 
-def beat(redis: Redis, name: str, evalscope: str) -> None:
-    """Say that a worker is alive."""
+def beat(redis: Redis, name: str, evalscope: str, gpus: str = "") -> None:
+    """Say that a worker is alive, and which GPUs it has, as people read it."""
     facts = {
-        "evalscope": evalscope, "host": socket.gethostname(), "pid": str(os.getpid()), "seen": str(time.time()),
+        "evalscope": evalscope, "host": socket.gethostname(), "pid": str(os.getpid()), "gpus": gpus,
+        "seen": str(time.time()),
     }  # fmt: skip
     redis.hset(WORKERS, name, json.dumps(facts))
 
@@ -43,10 +44,10 @@ def leave(redis: Redis, name: str) -> None:
 
 
 def living_workers(redis: Redis) -> list[dict[str, str]]:
-    """Return what each living worker says of itself: name, evalscope, host, pid, seen (UTC, ISO)."""
+    """Return what each living worker says of itself: name, evalscope, host, pid, gpus, seen (UTC, ISO)."""
     found = []
     for name, raw in sorted(cast("dict[bytes, bytes]", redis.hgetall(WORKERS)).items()):
-        facts: dict[str, str] = json.loads(raw)
+        facts: dict[str, str] = {"gpus": ""} | json.loads(raw)  # an older worker does not say which it has
         if time.time() - float(facts["seen"]) <= ALIVE_FOR:
             seen = datetime.fromtimestamp(float(facts["seen"]), UTC).isoformat(timespec="seconds")
             found.append(facts | {"name": name.decode(), "seen": seen})

@@ -443,6 +443,8 @@ class Group(Frozen):
     language: Literal["en", "zh"]
     text: str
     """What the person wrote, as it was written."""
+    source: str = ""
+    """The id of the message or click that asked for it."""
     created_at: datetime
 
 

@@ -400,7 +400,8 @@ def _line(run: Run, known: Mapping[int, Run]) -> int:
 def _group(row: GroupRow) -> Group:
     return Group(
         id=row.id, platform=row.platform, channel=row.channel, thread=row.thread, user=row.user,
-        language=cast("Literal['en', 'zh']", row.language), text=row.text, created_at=row.created_at,
+        language=cast("Literal['en', 'zh']", row.language), text=row.text, source=row.source,
+        created_at=row.created_at,
     )  # fmt: skip
 
 

@@ -26,6 +26,7 @@ from jobs.catalog import CATALOG_KEY, Catalog
 from jobs.config import Settings
 from jobs.errors import ConfigInvalid, RunCrashed, RunKilled, ScopebotError
 from jobs.fleet import HEARTBEAT, beat, leave, wake_dispatcher
+from jobs.gpus import described, inventory
 from jobs.guarded import GuardedWorker
 from jobs.guarded import die_with_parent as leave_with_parent
 from jobs.patience import patient_redis, wait_for_redis
@@ -151,7 +152,7 @@ def run_worker(settings: Settings, *, die_with_parent: bool = False) -> None:
     enter(workspace)
     with telling_of_redis():
         redis.set(CATALOG_KEY, workspace.catalog.model_dump_json())
-    heartbeat = Heartbeat(workspace, mark)
+    heartbeat = Heartbeat(workspace, mark, described(inventory()))
     heartbeat.start()
     worker = ScopebotWorker(
         [open_queue(redis, workspace.name)],
@@ -178,9 +179,11 @@ class Heartbeat:
     Where the bot has meanwhile begun to use another artifact store, the worker finishes the run it has, and leaves.
     """
 
-    def __init__(self, workspace: Workspace, mark: str) -> None:
+    def __init__(self, workspace: Workspace, mark: str, gpus: str = "") -> None:
         self._workspace = workspace
         self._mark = mark
+        self._more = {"gpus": gpus} if gpus else {}
+        """What it says besides that it lives."""
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._keep_beating, name="heartbeat", daemon=True)
         self.wrong_store: ScopebotError | None = None
@@ -202,7 +205,7 @@ class Heartbeat:
         announced = False
         while not self._over.is_set():
             try:
-                beat(redis, workspace.name, workspace.catalog.evalscope_version)
+                beat(redis, workspace.name, workspace.catalog.evalscope_version, **self._more)
                 if not announced:
                     wake_dispatcher(redis)
                     announced = True

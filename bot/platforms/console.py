@@ -8,13 +8,14 @@ import secrets
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import nullcontext
+from datetime import datetime
 from typing import Any, Protocol
 
 from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text as RichText
 
-from bot.platforms.base import Platform, Posted, Receive
+from bot.platforms.base import EVERYONE, Audience, Platform, Posted, Receive
 from bot.render.json_lines import json_line
 from bot.render.terminal import render
 from handlers.incoming import Incoming, Place
@@ -155,20 +156,37 @@ class ConsolePlatform(Platform):
         async for text in self._typed():
             await self._say(text, receive)
 
-    async def send(self, place: Place, message: Message, *, key: str, live: bool = False) -> str:  # noqa: ARG002
+    async def send(
+        self,
+        place: Place,
+        message: Message,
+        *,
+        key: str,  # noqa: ARG002
+        live: bool = False,
+        audience: Audience = EVERYONE,  # noqa: ARG002 - there is one person
+    ) -> str:
         """See `Platform.send`."""
+        message = _without_shortcuts(message)
         message_id = f"m{next(self._numbers)}"
         self._open_buttons = _buttons(message) or self._open_buttons
         self._screen.post(message_id, place.thread, message, live=live)
         return message_id
 
-    async def find(self, place: Place, key: str) -> str | None:  # noqa: ARG002
+    async def find(self, place: Place, key: str, since: datetime) -> str | None:  # noqa: ARG002
         """See `Platform.find`: what was posted is gone with the process that showed it."""
         return None
 
-    async def edit(self, place: Place, message_id: str, message: Message, *, final: bool = False) -> None:
+    async def edit(
+        self,
+        place: Place,
+        message_id: str,
+        message: Message,
+        *,
+        key: str,  # noqa: ARG002
+        final: bool = False,
+    ) -> None:
         """See `Platform.edit`."""
-        self._screen.edit(message_id, place.thread, message, final=final)
+        self._screen.edit(message_id, place.thread, _without_shortcuts(message), final=final)
 
     async def close(self) -> None:
         """See `Platform.close`."""
@@ -238,6 +256,12 @@ def _pressed(text: str, buttons: Sequence[Button]) -> Button | None:
         if said in {str(number), button.label.lower()}:
             return button
     return None
+
+
+def _without_shortcuts(message: Message) -> Message:
+    """Leave out the buttons for what is as easily typed."""
+    parts = tuple(part for part in message.parts if not (isinstance(part, Buttons) and part.shortcuts))
+    return message.model_copy(update={"parts": parts})
 
 
 def _buttons(message: Message) -> tuple[Button, ...]:

@@ -8,7 +8,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table as RichTable
 from rich.text import Text as RichText
 
-from handlers.message import Buttons, Fields, Link, Log, Message, Part, Progress, Table, Text
+from handlers.charts import bars
+from handlers.message import Buttons, Chart, Fields, Link, Log, Message, Part, Progress, Table, Text
 
 BAR_WIDTH = 30
 
@@ -27,6 +28,8 @@ def _part(part: Part) -> RenderableType:
             return _fields(part)
         case Table():
             return _table(part)
+        case Chart():
+            return _chart(part)
         case Progress():
             return _progress(part)
         case Log():
@@ -56,6 +59,16 @@ def _table(part: Table) -> RenderableType:
     for row in part.rows:
         table.add_row(*(RichText(cell) for cell in row))
     return table
+
+
+def _chart(part: Chart) -> RenderableType:
+    """Return bars one below the other, whatever the chart's kind."""
+    title = part.title + (f" ({part.y_label})" if part.y_label else "")
+    grid = RichTable.grid(padding=(0, 1))
+    for category, series, share, value in bars(part):
+        bar = "█" * round(share * BAR_WIDTH)
+        grid.add_row(RichText(category), RichText(series, style="dim"), RichText(bar, style="cyan"), RichText(value))
+    return Group(RichText(title, style="dim"), grid)
 
 
 def _progress(part: Progress) -> RenderableType:

@@ -11,7 +11,7 @@ import asyncio
 import gzip
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
@@ -65,6 +65,10 @@ STATUS: dict[Problem, int] = {
 }  # fmt: skip
 
 
+Hooks = dict[str, "Handler"]
+"""What chat platforms have served, by path; it may change while the server runs."""
+
+
 @dataclass(frozen=True)
 class Site:
     """What the web server shows, and where it finds it."""
@@ -77,6 +81,7 @@ class Site:
     """What must work before the bot can serve people, by name."""
     describe: Callable[[Failure, Language], str]
     """The text of a failure, as the chat says it."""
+    hooks: Hooks = field(default_factory=dict)
 
 
 def make_app(site: Site) -> web.Application:
@@ -95,6 +100,7 @@ def make_app(site: Site) -> web.Application:
             web.get(f"{run}/report", server.report),
             web.get(f"/static/{PLOTLY}", server.plotly),
             web.get("/static/{name}", server.static),
+            web.route("*", r"/{platform:slack|feishu}/{hook}", server.hook),
         ]
     )
     return app
@@ -219,6 +225,13 @@ class _Server:
         body, kind = found
         headers = {"Cache-Control": STATIC_FOR}
         return web.Response(body=body, content_type=kind, charset="utf-8", headers=headers)
+
+    async def hook(self, request: web.Request) -> web.StreamResponse:
+        """Hand a request to the platform that it is for."""
+        handler = self._site.hooks.get(request.path)
+        if handler is None:
+            raise _Problem("no_page")
+        return await handler(request)
 
     async def _open(self, request: web.Request, *, report: bool = False) -> Run:
         """Return the run whose link this is; without a good token nothing tells whether there is one."""

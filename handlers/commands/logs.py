@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 
 from handlers.context import Context
+from handlers.figures import date_text
 from handlers.intents.secrets import redact
 from handlers.message import Link, Log, Message
 from handlers.references import run_number, which_run
 from handlers.registry import Args, Intent, Words
 from handlers.reply import Reply
-from handlers.verdicts import is_closed
-from jobs.models import EvalSpec
+from handlers.verdicts import has_closed
 
 LINES = 40
 """Lines shown in a chat; the run page has more."""
@@ -38,9 +38,9 @@ async def handle(args: LogsArgs, context: Context) -> Reply:
     tail = await services.log_tail(run.id)
     page = Link(label=texts("result.page"), url=services.links.run_url(run.id))
     if run.files_gone_at is not None:
-        date = run.files_gone_at.strftime("%Y-%m-%d")
+        date = date_text(run.files_gone_at, context.timezone)
         return Reply(Message(text=texts("logs.files_gone", run=run.name, date=date), parts=(page,)))
-    if isinstance(run.spec, EvalSpec) and any(is_closed(dataset) for dataset in run.spec.datasets):
+    if has_closed(run):
         return Reply(Message(text=texts("logs.closed", run=run.name), parts=(page,)))  # it may hold samples
     if not tail:
         return Reply(Message(text=texts("logs.none", run=run.name), parts=(page,)))

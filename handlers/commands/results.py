@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from datetime import tzinfo
 
 from pydantic import Field
 
 from handlers.cards import samples_of
 from handlers.commands.status import reply_on
 from handlers.context import Context
-from handlers.figures import interval_text, score_text
+from handlers.figures import interval_text, moment_text, score_text
 from handlers.joint import result_of
 from handlers.message import Message, Table
 from handlers.references import NamesRuns, named_runs
@@ -55,16 +56,17 @@ async def handle(args: ResultsArgs, context: Context) -> Reply:
     if not runs:
         asked = args.model or args.datasets
         return Reply(Message(text=texts("result.none_matching" if asked else "result.none")))
-    return Reply(Message(text=texts("result.latest", count=len(runs)), parts=(_table(runs, texts, set(datasets)),)))
+    table = _table(runs, texts, set(datasets), context.timezone)
+    return Reply(Message(text=texts("result.latest", count=len(runs)), parts=(table,)))
 
 
-def _table(runs: Sequence[Run], texts: Texts, only: set[str]) -> Table:
+def _table(runs: Sequence[Run], texts: Texts, only: set[str], zone: tzinfo) -> Table:
     """Return one row per run and benchmark, newest first."""
     rows = []
     for run in runs:
+        ended = moment_text(run.ended_at, zone) if run.ended_at is not None else ""
         if isinstance(run.spec, PerfSpec) and run.result is not None and run.result.perf and not only:
             best = max(run.result.perf, key=lambda level: level.rps)
-            ended = f"{run.ended_at:%Y-%m-%d %H:%M}" if run.ended_at is not None else ""
             score = texts("perf.progress.rate", rate=best.rps)
             rows.append((run.name, run.spec.model.name, texts("perf.name"), score, "", f"{best.requests:,}", ended))
         for benchmark in run.result.benchmarks if run.result is not None else ():
@@ -73,11 +75,10 @@ def _table(runs: Sequence[Run], texts: Texts, only: set[str]) -> Table:
                 continue
             shown = score_text(metric.score, metric.scale, metric.unit)
             between = interval_text(metric.interval, metric.scale, metric.unit)
-            ended = f"{run.ended_at:%Y-%m-%d %H:%M}" if run.ended_at is not None else ""
             samples = samples_of(run, benchmark, metric, texts)
             rows.append((run.name, run.spec.model.name, benchmark.name, shown, between, samples, ended))
     names = ("run", "model", "benchmark", "score", "interval", "samples", "ended")
-    columns = tuple(texts(f"result.column.{name}") for name in names)
+    columns = tuple(texts(f"result.column.{name}", zone=zone) for name in names)
     return Table(columns=columns, rows=tuple(rows), numeric=(columns[3], columns[5]))
 
 

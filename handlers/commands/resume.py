@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 
 from handlers.context import Context
-from handlers.figures import run_names
+from handlers.figures import date_text, run_names
 from handlers.message import Message
 from handlers.paused import go_on, is_at
 from handlers.policy import resolve_again
@@ -14,7 +14,6 @@ from handlers.references import NamesRuns, named_runs, which_run
 from handlers.registry import Intent, Words
 from handlers.reply import Reply
 from handlers.submit import submit
-from handlers.texts import Texts
 from jobs.lifecycle import ENDED, RunState
 from jobs.models import Run, Spec
 
@@ -45,7 +44,7 @@ async def handle(args: ResumeArgs, context: Context) -> Reply:
     if run.state is RunState.PAUSED and await _is_asked_here(run, context):
         return await go_on(run, context.services, context.texts)
     run = await _freed(run, context)
-    reason = _why_not(run, context.texts)
+    reason = _why_not(run, context)
     if reason is not None:
         return Reply(Message(text=reason), refused=run.files_gone_at is not None)
     return await submit(context, [await _again(run, context)])
@@ -58,9 +57,9 @@ async def _resume_all(runs: Sequence[Run], context: Context) -> Reply:
     for run in paused:
         await go_on(run, context.services, texts)
     others = [await _freed(run, context) for run in runs if run not in paused]
-    left = [run for run in others if _why_not(run, texts) is None]
+    left = [run for run in others if _why_not(run, context) is None]
     said = [texts("paused.goes_on", run=run_names(paused))] if paused else []
-    said += [reason for run in others if (reason := _why_not(run, texts)) is not None]
+    said += [reason for run in others if (reason := _why_not(run, context)) is not None]
     if not left:
         return Reply(Message(text=" ".join(said)))
     return await submit(context, [await _again(run, context) for run in left], said)
@@ -76,14 +75,16 @@ async def _freed(run: Run, context: Context) -> Run:
     return await context.services.cancel(run) if run.state is RunState.PAUSED else run
 
 
-def _why_not(run: Run, texts: Texts) -> str | None:
+def _why_not(run: Run, context: Context) -> str | None:
     """Return why a run cannot be gone on with, None where it can."""
+    texts = context.texts
     if run.state not in ENDED:
         return texts("resume.running", run=run.name)
     if run.state is RunState.SUCCEEDED:
         return texts("resume.succeeded", run=run.name)
     if run.files_gone_at is not None:
-        return texts("resume.files_gone", run=run.name, date=run.files_gone_at.strftime("%Y-%m-%d"))
+        date = date_text(run.files_gone_at, context.timezone)
+        return texts("resume.files_gone", run=run.name, date=date)
     return None
 
 

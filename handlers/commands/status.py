@@ -9,7 +9,7 @@ from handlers.cards import progress_part, status_message
 from handlers.context import Context
 from handlers.group_status import group_parts
 from handlers.joint import result_of
-from handlers.message import Message, Part, Text
+from handlers.message import Fields, Message, Part, Text
 from handlers.references import NamesRuns, named_runs
 from handlers.registry import Intent, Words
 from handlers.reply import Reply
@@ -34,14 +34,16 @@ async def handle(args: StatusArgs, context: Context) -> Reply:
     active = [state for state in RunState if state not in ENDED]
     runs = await asyncio.to_thread(services.store.runs, states=active, limit=50)
     workers = await services.workers()
-    who = texts("status.workers", count=len(workers)) if workers else texts("status.no_workers")
+    said = texts("status.workers", count=len(workers)) if workers else texts("status.no_workers")
+    gpus = tuple((worker["name"], worker["gpus"]) for worker in workers if worker.get("gpus"))
+    who: list[Part] = [Text(text=said), *([Fields(items=gpus)] if gpus else [])]
     if not runs:
-        return Reply(Message(text=texts("status.none"), parts=(Text(text=who),)))
+        return Reply(Message(text=texts("status.none"), parts=tuple(who)))
     found = {run.id: await services.progress(run.id) for run in runs}
     runs.reverse()
     bars = [progress_part(run, found[run.id], texts) for run in runs]
     parts: Sequence[Part] = bars if len(runs) <= FEW else group_parts(runs, bars, texts)
-    return Reply(Message(text=texts("status.running", count=len(runs)), parts=(*parts, Text(text=who))))
+    return Reply(Message(text=texts("status.running", count=len(runs)), parts=(*parts, *who)))
 
 
 async def reply_on(runs: Sequence[Run], context: Context) -> Reply:

@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Iterator
+from datetime import datetime
 from pathlib import Path
 
 import psutil
@@ -18,7 +19,7 @@ from support.endpoint import MODEL, Answer, Call, Endpoint, completion
 
 from bot.app import Bot, open_bot
 from bot.logs import set_up_logging
-from bot.platforms.base import Platform, Receive
+from bot.platforms.base import EVERYONE, Audience, Platform, Receive
 from bot.settings import BotSettings
 from handlers.incoming import Incoming, Place
 from handlers.message import Message
@@ -47,15 +48,19 @@ class Recorder(Platform):
 
     async def run(self, receive: Receive) -> None: ...
 
-    async def send(self, place: Place, message: Message, *, key: str, live: bool = False) -> str:
+    async def send(
+        self, place: Place, message: Message, *, key: str, live: bool = False, audience: Audience = EVERYONE
+    ) -> str:
         self.posts.append(message)
         self.keys[key] = f"m{len(self.posts)}"
         return self.keys[key]
 
-    async def find(self, place: Place, key: str) -> str | None:
+    async def find(self, place: Place, key: str, since: datetime) -> str | None:
         return self.keys.get(key)
 
-    async def edit(self, place: Place, message_id: str, message: Message, *, final: bool = False) -> None: ...
+    async def edit(
+        self, place: Place, message_id: str, message: Message, *, key: str, final: bool = False
+    ) -> None: ...
 
     async def close(self) -> None: ...
 

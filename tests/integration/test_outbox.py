@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 from sqlalchemy import Engine
-from support.board import Board, place, reply
+from support.board import Board, heard, place, reply
 from support.peers import FakePeers
 
 import bot.sender
@@ -46,8 +46,8 @@ async def posting(sender: Sender) -> AsyncIterator[None]:
 
 def test_the_answers_to_a_message_are_recorded_once_and_together(outbox: Outbox) -> None:
     assert not outbox.answered("i1")
-    assert outbox.record("i1", place(), [reply("a", refused=True), reply("b", waits=True)])
-    assert not outbox.record("i1", place(), [reply("c")])
+    assert outbox.record(heard("i1"), [reply("a", refused=True), reply("b", waits=True)])
+    assert not outbox.record(heard("i1"), [reply("c")])
     assert outbox.answered("i1")
     posts = outbox.answers("i1")
     assert [(post.key, post.reply) for post in posts] == [
@@ -58,16 +58,16 @@ def test_the_answers_to_a_message_are_recorded_once_and_together(outbox: Outbox)
 
 
 def test_a_message_that_is_answered_by_nothing_is_known_as_handled(outbox: Outbox) -> None:
-    assert outbox.record("i1", place(), [])
+    assert outbox.record(heard("i1"), [])
     assert outbox.answered("i1")
     assert outbox.due("p", None) == {}
     assert [post.sent for post in outbox.answers("i1")] == [True]
 
 
 def test_a_post_is_taken_by_one_process_and_the_next_of_its_place_waits(outbox: Outbox) -> None:
-    outbox.record("i1", place(), [reply()])
-    outbox.record("i2", place(), [reply()])
-    outbox.record("i3", place("other"), [reply()])
+    outbox.record(heard("i1"), [reply()])
+    outbox.record(heard("i2"), [reply()])
+    outbox.record(heard("i3", place("other")), [reply()])
     taken = outbox.take(place(), "one", set())
     assert taken is not None
     assert (taken[0].key, taken[1]) == ("i1/0", False)
@@ -81,7 +81,7 @@ def test_a_post_is_taken_by_one_process_and_the_next_of_its_place_waits(outbox: 
 
 
 def test_what_a_dead_process_was_sending_is_taken_over_as_doubtful(outbox: Outbox) -> None:
-    outbox.record("i1", place(), [reply()])
+    outbox.record(heard("i1"), [reply()])
     outbox.take(place(), "dead", set())
     taken = outbox.take(place(), "one", {"dead"})
     assert taken is not None
@@ -93,7 +93,7 @@ def test_what_a_dead_process_was_sending_is_taken_over_as_doubtful(outbox: Outbo
 async def test_posts_of_a_place_are_made_in_order_and_two_processes_make_each_once(outbox: Outbox) -> None:
     board = Board([])
     for number in range(12):
-        outbox.record(f"i{number}", place(f"t{number % 3}"), [reply(), reply()])
+        outbox.record(heard(f"i{number}", place(f"t{number % 3}")), [reply(), reply()])
     senders = [Sender(outbox, board, FakePeers(name), Wakeups()) for name in ("one", "two")]
     async with posting(senders[0]), posting(senders[1]):
         async with asyncio.timeout(20):
@@ -114,7 +114,7 @@ async def test_a_post_that_failed_is_tried_again_and_made_once(outbox: Outbox, s
             raise TimeoutError
 
     setattr(board, side, fail)
-    outbox.record("i1", place(), [reply(), reply()])
+    outbox.record(heard("i1"), [reply(), reply()])
     await post_all(Sender(outbox, board, FakePeers("one"), Wakeups()))
     assert board.keys == ["i1/0", "i1/1"]
     assert [post.message_id for post in outbox.answers("i1")] == ["id of i1/0", "id of i1/1"]
@@ -128,8 +128,8 @@ async def test_a_place_where_posting_fails_does_not_keep_another_waiting(outbox:
             raise ConnectionError
 
     board.before = fail
-    outbox.record("bad", place("bad"), [reply()])
-    outbox.record("good", place("good"), [reply()])
+    outbox.record(heard("bad", place("bad")), [reply()])
+    outbox.record(heard("good", place("good")), [reply()])
     sender = Sender(outbox, board, FakePeers("one"), Wakeups())
     async with posting(sender), asyncio.timeout(5):
         while not board.keys:
@@ -141,7 +141,7 @@ async def test_a_place_where_posting_fails_does_not_keep_another_waiting(outbox:
 async def test_a_process_that_may_be_taken_for_dead_posts_nothing_and_lets_another_do_it(outbox: Outbox) -> None:
     board, peers = Board([]), FakePeers("frozen")
     peers.is_sure = False
-    outbox.record("i1", place(), [reply()])
+    outbox.record(heard("i1"), [reply()])
     frozen = Sender(outbox, board, peers, Wakeups())
     async with posting(frozen):
         await asyncio.sleep(0.2)
@@ -161,7 +161,7 @@ async def test_a_process_that_leaves_finishes_the_post_on_its_way(outbox: Outbox
         await asyncio.sleep(0.2)
 
     board.before = slow
-    outbox.record("i1", place(), [reply(), reply()])
+    outbox.record(heard("i1"), [reply(), reply()])
     async with posting(Sender(outbox, board, FakePeers("one"), Wakeups())):
         await begun.wait()
     assert [post.state for post in outbox.answers("i1")] == ["sent", "pending"]

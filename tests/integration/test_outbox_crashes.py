@@ -11,7 +11,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
-from support.board import Board, place, reply
+from support.board import Board, heard, place, reply
 from support.peers import FakePeers
 
 import bot.sender
@@ -72,7 +72,7 @@ class Posting(RuleBasedStateMachine):
     def record(self, thread: str, count: int, copies: int) -> None:
         source = f"i{len(self.recorded)}.{thread}.{count}"
         for _ in range(copies):
-            Outbox(self.engine).record(source, place(thread), [reply()] * count)
+            Outbox(self.engine).record(heard(source, place(thread)), [reply()] * count)
         self.recorded += [(place(thread), f"{source}/{n}") for n in range(count)]
 
     @rule(crash=st.sampled_from(POINTS), fails=st.sampled_from(["", "before", "after"]), skip=st.integers(0, 2))

@@ -10,7 +10,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sqlalchemy import Engine, text
+from support.board import heard
 from support.peers import FakePeers
 from support.services import FakeServices
 
@@ -18,7 +21,7 @@ import bot.edits
 import bot.reporter
 from bot.edits import Edits
 from bot.outbox import Outbox
-from bot.platforms.base import Platform, Receive
+from bot.platforms.base import EVERYONE, Audience, Platform, Receive
 from bot.reporter import PlatformReporter, Reporter
 from bot.sender import Sender
 from bot.wakeups import Wakeups
@@ -44,15 +47,19 @@ class Wall(Platform):
 
     async def run(self, receive: Receive) -> None: ...
 
-    async def send(self, place: Place, message: Message, *, key: str, live: bool = False) -> str:
+    async def send(
+        self, place: Place, message: Message, *, key: str, live: bool = False, audience: Audience = EVERYONE
+    ) -> str:
         assert key not in self.posts
         self.posts[key] = message
         return key
 
-    async def find(self, place: Place, key: str) -> str | None:
+    async def find(self, place: Place, key: str, since: datetime) -> str | None:
         return key if key in self.posts else None
 
-    async def edit(self, place: Place, message_id: str, message: Message, *, final: bool = False) -> None:
+    async def edit(
+        self, place: Place, message_id: str, message: Message, *, key: str, final: bool = False
+    ) -> None:
         if self.failures:
             self.failures -= 1
             raise ConnectionError
@@ -94,7 +101,7 @@ class AttachedPlatform:
         group, runs = self.store.add_group(
             source=source, platform="p", channel="c", thread="t", user="u", language="en", text="x", specs=specs
         )
-        self.outbox.record(source, PLACE, [Reply(Message(text="status"), group=group.id)])
+        self.outbox.record(heard(source, PLACE), [Reply(Message(text="status"), group=group.id)])
         return group.id, [run.id for run in runs]
 
     def fail(self, run: int) -> None:
@@ -165,7 +172,8 @@ async def test_a_group_has_one_result_however_many_record_it(engine: Engine, moc
     attached.fail(runs[0])
     attached.store.ask_to_cancel(runs[1])
     messages = [Message(text="first"), Message(text="second")]
-    recorded = [attached.outbox.record_result(1, PLACE, message, final=True) for message in messages]
+    group = attached.store.group(1)
+    recorded = [attached.outbox.record_result(group, PLACE, message, final=True) for message in messages]
     assert recorded == [True, False]
     async with attached.open():
         await until(lambda: settled(engine) == 1)
@@ -286,19 +294,46 @@ async def test_a_group_that_never_got_a_status_message_gets_its_results(engine: 
     assert list(wall.posts) == ["result:g1"]
 
 
-def test_a_budget_is_shared_by_all_messages_and_grows_again(monkeypatch: pytest.MonkeyPatch) -> None:
+@given(st.lists(st.tuples(st.floats(0, 20), st.booleans()), max_size=300), st.integers(1, 60))
+def test_no_minute_has_more_edits_than_the_budget_and_progress_never_takes_all_of_it(
+    asked: list[tuple[float, bool]], per_minute: int
+) -> None:
+    now = 100.0
+    made: list[tuple[float, bool]] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bot.edits.time, "monotonic", lambda: now)
+        edits = Edits(every=0.0, per_minute=per_minute)
+        for post, (passed, final) in enumerate(asked):
+            now += passed
+            if edits.may(post, final=final):
+                made.append((now, final))
+    for at, _ in made:
+        minute = [final for when, final in made if at <= when < at + 60]
+        assert len(minute) <= per_minute
+        assert minute.count(False) <= 0.6 * per_minute + bot.edits.BURST + 1
+
+
+def test_a_final_edit_finds_room_where_progress_has_used_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
     monkeypatch.setattr(bot.edits.time, "monotonic", lambda: now)
-    edits = Edits(every=1.0, per_minute=12)  # two at once, then one in five seconds
-    assert [edits.may(post, final=False) for post in (1, 2, 3)] == [True, True, False]
-    assert not edits.may(3, final=True), "what is over is over, for a final edit too; it is tried again"
-    now += 5
-    assert not edits.due(4, final=False) or edits.may(3, final=True)
-    assert not edits.may(4, final=True)
-    now += 5
-    assert edits.may(1, final=False)
-    now += 5
-    assert not edits.may(1, final=False) or edits.edited_at(1) == now
+    edits = Edits(every=0.0, per_minute=50)
+    for _ in range(600):
+        now += 0.1
+        edits.may(1, final=False)
+    assert not edits.may(1, final=False)
+    assert [edits.may(post, final=True) for post in range(2, 12)] == [True] * 10
+
+
+def test_each_workspace_has_a_budget_of_its_own_and_is_paused_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr(bot.edits.time, "monotonic", lambda: now)
+    edits = Edits(every=0.0, per_minute=2)
+    assert [edits.may(post, "T1", final=True) for post in (1, 2, 3)] == [True, True, False]
+    assert edits.may(4, "T2", final=True)
+    edits.pause("T2", 30)
+    assert not edits.may(5, "T2", final=True)
+    now += 30
+    assert edits.may(5, "T2", final=True)
 
 
 def test_a_failed_edit_waits_longer_each_time(monkeypatch: pytest.MonkeyPatch) -> None:

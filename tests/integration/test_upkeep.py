@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 from sqlalchemy import Engine, update
-from support.board import place, reply
+from support.board import heard, place, reply
 
 from bot.inbox import SEEN_FOR
 from bot.outbox import SENT, Outbox, PostRow
@@ -59,7 +59,7 @@ class Office:
         return self.store.run(run.id)
 
     def post(self, source: str, sent: datetime | None, group: int | None = None) -> None:
-        self.outbox.record(source, place(), [reply(group=group)])
+        self.outbox.record(heard(source, place()), [reply(group=group)])
         if sent is not None:
             with transaction(self.engine) as session:
                 session.execute(update(PostRow).where(PostRow.source == source).values(state=SENT, sent_at=sent))
@@ -126,7 +126,7 @@ def test_posts_that_were_made_long_ago_go_and_those_that_were_not_made_never(off
     office.post("made", long_ago)
     office.post("lately", NOW - POSTS_KEPT_FOR + timedelta(hours=1))
     office.post("unsent", None)
-    office.outbox.record("nothing", place(), [])
+    office.outbox.record(heard("nothing", place()), [])
     with transaction(office.engine) as session:
         session.execute(update(PostRow).where(PostRow.source.in_(["unsent", "nothing"])).values(created_at=long_ago))
     office.upkeep().tidy(NOW)
@@ -137,7 +137,7 @@ def test_posts_that_were_made_long_ago_go_and_those_that_were_not_made_never(off
 
 def test_posts_of_a_group_stay_until_all_is_said_of_it(office: Office) -> None:
     run = office.run(RunState.SUCCEEDED)
-    office.outbox.record_result(run.group_id, place(), Message(text="done"), final=True)
+    office.outbox.record_result(office.store.group(run.group_id), place(), Message(text="done"), final=True)
     with transaction(office.engine) as session:
         session.execute(update(PostRow).values(state=SENT, sent_at=OLD))
     office.upkeep().tidy(NOW)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import Any
 
-from bot.platforms.base import Platform, Receive
-from handlers.incoming import Place
+from bot.platforms.base import EVERYONE, Audience, Platform, Receive
+from handlers.incoming import Incoming, Place
 from handlers.message import Message
 from handlers.reply import Reply
 
@@ -26,16 +27,20 @@ class Board(Platform):
 
     async def run(self, receive: Receive) -> None: ...
 
-    async def send(self, place: Place, message: Message, *, key: str, live: bool = False) -> str:
+    async def send(
+        self, place: Place, message: Message, *, key: str, live: bool = False, audience: Audience = EVERYONE
+    ) -> str:
         await self.before(key)
         self.wall.append((place, key))
         await self.after(key)
         return f"id of {key}"
 
-    async def find(self, place: Place, key: str) -> str | None:
+    async def find(self, place: Place, key: str, since: datetime) -> str | None:
         return f"id of {key}" if (place, key) in self.wall else None
 
-    async def edit(self, place: Place, message_id: str, message: Message, *, final: bool = False) -> None: ...
+    async def edit(
+        self, place: Place, message_id: str, message: Message, *, key: str, final: bool = False
+    ) -> None: ...
 
     async def close(self) -> None: ...
 
@@ -50,3 +55,7 @@ def place(thread: str = "t") -> Place:
 
 def reply(text: str = "x", **facts: Any) -> Reply:
     return Reply(Message(text=text), **facts)
+
+
+def heard(message_id: str, where: Place | None = None) -> Incoming:
+    return Incoming(id=message_id, place=where or place(), user="u", text="x")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 
-from bot.platforms.base import Platform, Receive
+from bot.platforms.base import EVERYONE, Audience, Platform, Receive
 from handlers.incoming import Place
 from handlers.message import Message
 
@@ -26,15 +26,19 @@ class Recorder(Platform):
 
     async def run(self, receive: Receive) -> None: ...
 
-    async def send(self, place: Place, message: Message, *, key: str, live: bool = False) -> str:
+    async def send(
+        self, place: Place, message: Message, *, key: str, live: bool = False, audience: Audience = EVERYONE
+    ) -> str:
         message_id = f"m{len(self.posts)}"
         self.posts[message_id] = message
         return message_id
 
-    async def find(self, place: Place, key: str) -> str | None:
+    async def find(self, place: Place, key: str, since: datetime) -> str | None:
         return None
 
-    async def edit(self, place: Place, message_id: str, message: Message, *, final: bool = False) -> None:
+    async def edit(
+        self, place: Place, message_id: str, message: Message, *, key: str, final: bool = False
+    ) -> None:
         self.edits.append((message_id, message, final))
 
     async def close(self) -> None: ...

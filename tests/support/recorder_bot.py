@@ -6,13 +6,14 @@ import asyncio
 import contextlib
 import signal
 import sys
+from datetime import datetime
 from typing import Any
 
 import aiohttp
 
 from bot.app import open_bot
 from bot.logs import set_up_logging
-from bot.platforms.base import Platform, Receive
+from bot.platforms.base import EVERYONE, Audience, Platform, Receive
 from bot.settings import BotSettings
 from handlers.incoming import Incoming, Place
 from handlers.message import Message
@@ -41,15 +42,19 @@ class RecorderPlatform(Platform):
             if not messages:
                 await asyncio.sleep(0.05)
 
-    async def send(self, place: Place, message: Message, *, key: str, live: bool = False) -> str:
+    async def send(
+        self, place: Place, message: Message, *, key: str, live: bool = False, audience: Audience = EVERYONE
+    ) -> str:
         body = {"place": place.model_dump(), "message": message.model_dump(mode="json"), "key": key, "live": live}
         return str((await self._call("send", body))["id"])
 
-    async def find(self, place: Place, key: str) -> str | None:
+    async def find(self, place: Place, key: str, since: datetime) -> str | None:
         found = (await self._call("find", {"key": key}))["id"]
         return None if found is None else str(found)
 
-    async def edit(self, place: Place, message_id: str, message: Message, *, final: bool = False) -> None:
+    async def edit(
+        self, place: Place, message_id: str, message: Message, *, key: str, final: bool = False
+    ) -> None:
         await self._call("edit", {"id": message_id, "message": message.model_dump(mode="json"), "final": final})
 
     async def close(self) -> None:

@@ -1,0 +1,1 @@
+"""What Slack alone needs: see bot/platforms/slack.py."""

@@ -1,0 +1,153 @@
+"""Calls of Slack's Web API: one session, what each method allows, and what an answer means for us."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections import deque
+from collections.abc import Coroutine, Mapping
+from typing import Any, cast
+
+import structlog
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web.async_client import AsyncWebClient
+from slack_sdk.web.async_slack_response import AsyncSlackResponse
+
+from bot.platforms.base import Denied, MessageGone, PlaceClosed, PlatformError, RateLimited
+
+log = structlog.get_logger(__name__)
+
+ANSWER_WITHIN = 30
+"""Seconds after which it is open what became of a call."""
+POSTS_PER_MINUTE = 240
+"""Posts in a workspace: Slack speaks of several hundred."""
+POST_EVERY = 1.0
+"""Seconds between two posts in a channel."""
+CLOSED = frozenset({
+    "not_in_channel", "channel_not_found", "is_archived", "restricted_action", "restricted_action_read_only_channel",
+    "restricted_action_thread_only_channel", "restricted_action_non_threadable_channel", "user_not_found",
+    "user_disabled", "cannot_dm_bot", "user_not_in_channel", "messages_tab_disabled", "ekm_access_denied",
+})  # fmt: skip
+"""Errors that say that we cannot post in a place."""
+GONE = frozenset({
+    "message_not_found", "cant_update_message", "thread_not_found", "cannot_reply_to_message", "edit_window_closed",
+})  # fmt: skip
+"""Errors that say that a message is not there, or not ours."""
+DENIED = frozenset({
+    "token_revoked", "token_expired", "invalid_auth", "not_authed", "account_inactive", "missing_scope",
+    "team_access_not_granted", "no_permission", "org_login_required", "access_denied", "team_not_found",
+    "not_allowed_token_type", "two_factor_setup_required", "accesslimited",
+})  # fmt: skip
+"""Errors that an admin of the workspace has to mend."""
+REFUSED = frozenset({"invalid_blocks", "invalid_blocks_format", "invalid_attachments", "msg_blocks_too_long"})
+
+
+class BlocksRefused(PlatformError):
+    """The workspace does not take the blocks of a message; nothing was posted."""
+
+
+class Window:
+    """How often something may be done in a time, counted over any such time."""
+
+    def __init__(self, most: int, seconds: float) -> None:
+        self._most, self._seconds = most, seconds
+        self._done: deque[float] = deque()
+
+    async def turn(self) -> None:
+        """Wait until it may be done once more, and count it."""
+        while (wait := self._wait(time.monotonic())) > 0:
+            await asyncio.sleep(wait)
+        self._done.append(time.monotonic())
+
+    def free(self) -> bool:
+        """Tell whether it may be done now, and count it if so."""
+        now = time.monotonic()
+        if self._wait(now) > 0:
+            return False
+        self._done.append(now)
+        return True
+
+    def _wait(self, now: float) -> float:
+        while self._done and now - self._done[0] >= self._seconds:
+            self._done.popleft()
+        return 0.0 if len(self._done) < self._most else self._done[0] + self._seconds - now
+
+
+class Calls:
+    """The Web API as one workspace's bot may use it. Raises `PlatformError` where something is known not to be done."""
+
+    def __init__(self, client: AsyncWebClient) -> None:
+        self.client = client
+        self._posts = Window(POSTS_PER_MINUTE, 60.0)
+        self._channels: dict[str, Window] = {}
+        self._paused: dict[str, float] = {}
+        """Until when a method is not to be called."""
+
+    async def turn(self, channel: str) -> None:
+        """Wait until one more post may be made in a channel."""
+        if len(self._channels) > 10_000:
+            self._channels.clear()
+        await asyncio.sleep(max(0.0, self._paused.get("chat.postMessage", -math.inf) - time.monotonic()))
+        await self._channels.setdefault(channel, Window(1, POST_EVERY)).turn()
+        await self._posts.turn()
+
+    async def call(self, method: str, **arguments: Any) -> dict[str, Any]:
+        """Call a method that changes something and return its answer."""
+        return await self._guarded(method, self.client.api_call(method, json=_given(arguments)))
+
+    async def ask(self, method: str, **arguments: Any) -> dict[str, Any]:
+        """Call a method that only reads and return its answer."""
+        return await self._guarded(method, self.client.api_call(method, http_verb="GET", params=_given(arguments)))
+
+    async def upload(self, content: bytes, name: str, about: str) -> str:
+        """Upload a file that is shown in a message later; return its id. Nobody sees it before."""
+        upload = self.client.files_upload_v2(content=content, filename=name, title=about, alt_txt=about)
+        return str((await self._guarded("files.upload", upload))["file"]["id"])
+
+    async def _guarded(self, method: str, calling: Coroutine[Any, Any, AsyncSlackResponse]) -> dict[str, Any]:
+        left = self._paused.get(method, -math.inf) - time.monotonic()
+        if left > 0:
+            calling.close()
+            raise RateLimited(left)
+        try:
+            answer = await calling
+        except SlackApiError as error:
+            raise self._meaning(method, error) from error
+        return cast("dict[str, Any]", answer.data)
+
+    def _meaning(self, method: str, error: SlackApiError) -> Exception:
+        """Return what an answer means; the error itself where it is open what was done."""
+        response = error.response
+        status = int(getattr(response, "status_code", 0))
+        data: dict[str, Any] = response.data if isinstance(getattr(response, "data", None), dict) else {}
+        code = str(data.get("error", ""))
+        if status == 429 or code in {"ratelimited", "rate_limited", "message_limit_exceeded"}:
+            wait = _retry_after(getattr(response, "headers", None) or {})
+            self._paused[method] = time.monotonic() + wait
+            return RateLimited(wait)
+        if status >= 500 or not code or code in {"internal_error", "fatal_error", "service_unavailable"}:
+            return error
+        details = "; ".join((data.get("response_metadata") or {}).get("messages") or ())
+        said = f"{method}: {code}" + (f" ({details})" if details else "")
+        if code in CLOSED:
+            return PlaceClosed(said)
+        if code in GONE:
+            return MessageGone(said)
+        if code in DENIED:
+            return Denied(said + (f", needs {data['needed']}" if "needed" in data else ""))
+        if code in REFUSED or (code == "invalid_arguments" and "blocks" in details):
+            return BlocksRefused(said)
+        return PlatformError(said)
+
+
+def _given(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in arguments.items() if value is not None}
+
+
+def _retry_after(headers: Mapping[str, str]) -> float:
+    value = next((value for name, value in headers.items() if name.lower() == "retry-after"), "1")
+    try:
+        return max(1.0, float(value))
+    except ValueError:
+        return 1.0

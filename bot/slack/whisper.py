@@ -1,0 +1,74 @@
+"""Answers that one person alone reads: where Slack said they may be sent, else as an ephemeral post, else directly."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+
+from bot.platforms.base import Denied, PlaceClosed, RateLimited
+from bot.slack.calls import BlocksRefused
+from bot.slack.address import is_direct, spot_of, target_of, user_of
+
+if TYPE_CHECKING:
+    import aiohttp
+
+    from bot.platforms.base import Audience
+    from bot.render.slack import Rendered
+    from bot.slack.workspaces import Workspace
+    from handlers.incoming import Place
+
+log = structlog.get_logger(__name__)
+
+WHISPERED = "private"
+"""Stands for the id of a post that no history has."""
+
+
+async def whisper(
+    workspace: Workspace, place: Place, rendered: Rendered, audience: Audience, session: aiohttp.ClientSession
+) -> str:
+    """Tell a person something in a place; return what stands for its id."""
+    if is_direct(place):
+        return await _directly(workspace, rendered, audience)
+    thread = spot_of(place.thread).ts if place.thread and not place.unopened else None
+    if audience.reply_url and thread is None and await _by_reply_url(rendered, audience.reply_url, session):
+        return WHISPERED
+    try:
+        await workspace.calls.call(
+            "chat.postEphemeral", channel=target_of(place), user=user_of(audience.user), text=rendered.text,
+            blocks=rendered.blocks, thread_ts=thread,
+        )  # fmt: skip
+    except PlaceClosed:
+        if audience.reply_url and await _by_reply_url(rendered, audience.reply_url, session):
+            return WHISPERED
+        return await _directly(workspace, rendered, audience)
+    return WHISPERED
+
+
+async def _by_reply_url(rendered: Rendered, url: str, session: aiohttp.ClientSession) -> bool:
+    """Answer where Slack said; False where that is over (after 30 minutes, or five answers)."""
+    body = {"response_type": "ephemeral", "replace_original": False, "text": rendered.text, "blocks": rendered.blocks}
+    async with session.post(url, json=body) as answer:
+        if answer.status == 429:
+            raise RateLimited(float(answer.headers.get("Retry-After", "1")))
+        if answer.status >= 500:
+            answer.raise_for_status()
+        if answer.status == 200:
+            return True
+        said = (await answer.text())[:200]
+        if "invalid_blocks" in said:
+            raise BlocksRefused(said)
+        log.info("an answer's address is not good any more", status=answer.status, said=said)
+        return False
+
+
+async def _directly(workspace: Workspace, rendered: Rendered, audience: Audience) -> str:
+    if not audience.user:
+        raise PlaceClosed("nobody to tell")
+    try:
+        await workspace.calls.call(
+            "chat.postMessage", channel=user_of(audience.user), text=rendered.text, blocks=rendered.blocks
+        )
+    except Denied as error:
+        raise PlaceClosed(str(error)) from error
+    return WHISPERED

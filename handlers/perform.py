@@ -1,0 +1,72 @@
+"""One request → its intent's handler, and what is said where it cannot be done."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable, Mapping
+
+import structlog
+from pydantic import ValidationError
+
+from handlers.context import Context
+from handlers.intents.flags import COMMANDS
+from handlers.intents.parsed import Parsed
+from handlers.message import Message
+from handlers.policy import invalid
+from handlers.registry import intents
+from handlers.reply import Reply
+from handlers.texts import Texts
+from jobs.errors import NotAllowed, ScopebotError, UnknownBenchmark, UnknownModel
+from jobs.outages import is_outage
+
+log = structlog.get_logger(__name__)
+
+NOT_YET = "refused.not_yet"
+_ASKED_BY: Mapping[type[ScopebotError], str] = {UnknownModel: "model", UnknownBenchmark: "datasets"}
+"""Errors that a better name answers."""
+
+
+async def perform(parsed: Parsed, context: Context) -> Reply:
+    """Have a request handled by its intent; raises what `guarded` tells."""
+    intent = intents().get(parsed.intent)
+    if intent is None:
+        return _not_understood(parsed, context.texts)
+    try:
+        args = intent.args.model_validate(parsed.args)
+    except ValidationError as error:
+        raise invalid(error) from error
+    return await intent.handle(args, context)
+
+
+def _not_understood(parsed: Parsed, texts: Texts) -> Reply:
+    unknown = next((refused for refused in parsed.refused if refused.reason == "refused.unknown_command"), None)
+    if unknown is not None:
+        return Reply(Message(text=texts(unknown.reason, name=unknown.name, known=", ".join(COMMANDS))), refused=True)
+    not_yet = next((refused for refused in parsed.refused if refused.reason == NOT_YET), None)
+    if not_yet is not None and parsed.question is None:
+        return Reply(Message(text=texts("none.not_yet", name=not_yet.name)), refused=True)
+    return Reply(Message(text=texts(parsed.question or "none.sorry")), refused=True)
+
+
+async def guarded(reply: Awaitable[Reply], texts: Texts) -> Reply:
+    """Await a reply; what a person can act on is told in their language, anything else by an id."""
+    try:
+        return await reply
+    except ScopebotError as error:
+        missing = _ASKED_BY.get(type(error), "")
+        name = str(error.params.get("name", "")) if missing else ""
+        alone = isinstance(error, NotAllowed)
+        return Reply(
+            Message(text=texts.error(error)), refused=True, missing=missing, instead_of=name, private=alone
+        )  # fmt: skip
+    except Exception as error:
+        if is_outage(error):
+            raise  # the message is handled again when what is away is back
+        bug = secrets.token_hex(4)
+        log.exception("bug while answering", bug=bug)
+        return bug_reply(texts, bug)
+
+
+def bug_reply(texts: Texts, bug: str, text: str = "bug") -> Reply:
+    """Return what is said where something failed that no person can mend; the log has the same id."""
+    return Reply(Message(text=texts(text, id=bug)), refused=True)
