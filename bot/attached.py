@@ -131,9 +131,12 @@ class AttachedPlatform:
     async def _answer(self, incoming: Incoming, replies: list[Reply]) -> None:
         """Record what is said; for the person alone where nobody else saw what it answers and nothing comes of it."""
         if incoming.unseen:
+            # in a conversation that is not ours a question would stand where nobody asked anything
+            asks = incoming.place.unopened
+            alone = [reply.group is None and not (reply.waits and asks) for reply in replies]
             replies = [
-                reply if reply.group is not None or reply.waits else dataclasses.replace(reply, private=True)
-                for reply in replies
+                dataclasses.replace(reply, private=reply.private or private)
+                for reply, private in zip(replies, alone, strict=True)
             ]
         root = None
         if incoming.place.unopened and not all(reply.private for reply in replies):

@@ -228,6 +228,7 @@ def manifest(platform: str, http: str | None, *, as_json: bool) -> None:  # noqa
 async def _serve(workers: int) -> None:
     from bot.app import open_bot, redis_answers, serve_platforms
     from bot.background import cancel
+    from bot.pauses import keep_pauses_short
     from bot.settings import BotSettings
 
     settings, stop = BotSettings(), asyncio.Event()
@@ -236,6 +237,7 @@ async def _serve(workers: int) -> None:
         async with open_bot(settings, workers=workers) as bot:
             click.echo(f"Scopebot is ready: {bot.url}/healthz", err=True)
             serving = asyncio.create_task(serve_platforms(bot))
+            keep_pauses_short()
             await stop.wait()
             await cancel([serving])
 

@@ -65,7 +65,9 @@ class Dispatcher:
         while True:
             await self._redis.blpop([WAKE], timeout=TICK)
             if await self._lease.hold():
+                began = time.monotonic()
                 await asyncio.to_thread(self.dispatch)
+                await asyncio.sleep(time.monotonic() - began)  # with many runs: others need the processor too
             else:
                 self._silent.clear()  # what was seen before another process led is no longer known
 

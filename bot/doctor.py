@@ -179,7 +179,7 @@ def _slack_checks(settings: BotSettings) -> list[tuple[str, Callable[[BotSetting
 def _slack(settings: BotSettings) -> Finding:
     """Look at who the bot is in its workspace, and what it may do there."""
     token = settings.slack_bot_token
-    if token is None:
+    if token is None or (settings.slack_client_id and settings.slack_client_secret):
         return _slack_of_many(settings)
     if not token.startswith("xoxb-"):
         said = f"SLACK_BOT_TOKEN holds {_kind_of_token(token)}"
@@ -213,7 +213,8 @@ def _slack_of_many(settings: BotSettings) -> Finding:
             return Finding("Slack", True, "no workspace has installed it yet")
         from bot.slack.installations import Installations
 
-        return Finding("Slack", True, f"workspaces that installed it: {len(Installations(engine).teams())}")
+        unused = "" if settings.slack_bot_token is None else "; SLACK_BOT_TOKEN is not used"
+        return Finding("Slack", True, f"workspaces that installed it: {len(Installations(engine).teams())}{unused}")
     finally:
         engine.dispose()
 

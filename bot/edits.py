@@ -11,7 +11,8 @@ import time
 from collections import deque
 from collections.abc import Collection
 
-MINUTE = 60.0
+MINUTE = 61.0
+"""Seconds of a minute as a platform may count it that hears of some edits later than of others."""
 FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
 SHARE = 0.6
 """The part of a budget that goes to what is not final."""
@@ -29,24 +30,23 @@ class _Budget:
         self._counted_at = time.monotonic()
         self.not_before = 0.0
 
-    def may(self, now: float, *, final: bool) -> bool:
-        """Tell whether one more may be made now, and count it if so."""
+    def room(self, now: float, *, final: bool) -> bool:
+        """Tell whether one more may be made now."""
         if now < self.not_before:
             return False
         if math.isinf(self._per_minute):
             return True
         while self._made and now - self._made[0] >= MINUTE:
             self._made.popleft()
-        if len(self._made) >= self._per_minute:
-            return False
         self._left = min(BURST, self._left + (now - self._counted_at) * SHARE * self._per_minute / MINUTE)
         self._counted_at = now
-        if not final:
-            if self._left < 1.0:
-                return False
-            self._left -= 1.0
-        self._made.append(now)
-        return True
+        return len(self._made) < self._per_minute and (final or self._left >= 1.0)
+
+    def count(self, now: float, *, final: bool) -> None:
+        """Count one more."""
+        if not math.isinf(self._per_minute):
+            self._made.append(now)
+            self._left -= 0.0 if final else 1.0
 
 
 class Edits:
@@ -60,17 +60,19 @@ class Edits:
         self._not_before: dict[int, float] = {}
         self._waits: dict[int, float] = {}
 
-    def due(self, post: int, *, final: bool) -> bool:
-        """Tell whether a post's own time has come; a final edit comes as soon as it can."""
+    def due(self, post: int, workspace: str = "", *, final: bool) -> bool:
+        """Tell whether a post may be edited now."""
         now = time.monotonic()
-        return now >= self._not_before.get(post, 0.0) and (final or now - self.edited_at(post) >= self._every)
+        if now < self._not_before.get(post, 0.0) or now - self.edited_at(post) < self._every:
+            return False
+        return self._budget(workspace).room(now, final=final)
 
     def may(self, post: int, workspace: str = "", *, final: bool) -> bool:
         """Tell whether a post may be edited now, and count it if so."""
-        now = time.monotonic()
-        if not self.due(post, final=final) or not self._budget(workspace).may(now, final=final):
+        if not self.due(post, workspace, final=final):
             return False
-        self._edited_at[post] = now
+        now = self._edited_at[post] = time.monotonic()
+        self._budget(workspace).count(now, final=final)
         return True
 
     def edited_at(self, post: int) -> float:

@@ -8,6 +8,7 @@ A conversation may be named before its thread exists (`Place.unopened`): its thr
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ from sqlalchemy import (
     Index,
     Select,
     String,
+    Text,
     and_,
     delete,
     false,
@@ -65,7 +67,7 @@ class PostRow(Base):
     """For whom it is, as `Incoming.user` has them."""
     private: Mapped[bool] = mapped_column(default=False, server_default=false())
     """For them alone."""
-    reply_url: Mapped[str] = mapped_column(default="", server_default="")
+    reply_url: Mapped[str] = mapped_column(Text, default="", server_default="")
     group_id: Mapped[int | None] = mapped_column(ForeignKey("groups.id"), index=True)
     role: Mapped[str] = mapped_column(String(16))
     refused: Mapped[bool]
@@ -87,7 +89,9 @@ class Post:
     id: int
     key: str
     place: Place
-    reply: Reply
+    group: int | None
+    refused: bool
+    waits: bool
     role: Role
     state: str
     owner: str
@@ -95,16 +99,25 @@ class Post:
     final: bool
     audience: Audience
     created_at: datetime
+    content: dict[str, Any]
+    """The message as it is stored: many are only counted, and reading one takes time."""
 
     @property
     def sent(self) -> bool:
         """It is posted, or never will be."""
         return self.state in {SENT, DROPPED}
 
-    @property
+    @functools.cached_property
     def message(self) -> Message:
         """What it says."""
-        return self.reply.message
+        return Message.model_validate(self.content)
+
+    @property
+    def reply(self) -> Reply:
+        """What a handler answered with."""
+        return Reply(
+            self.message, group=self.group, refused=self.refused, waits=self.waits, private=self.audience.private
+        )
 
 
 class Outbox:
@@ -309,12 +322,13 @@ def _changed(result: object) -> bool:
 
 
 def _post(row: PostRow) -> Post:
-    message = Message.model_validate(row.message)
     return Post(
         id=row.id,
         key=row.key,
         place=Place(platform=row.platform, channel=row.channel, thread=row.thread),
-        reply=Reply(message, group=row.group_id, refused=row.refused, waits=row.waits, private=row.private),
+        group=row.group_id,
+        refused=row.refused,
+        waits=row.waits,
         role=cast("Role", row.role),
         state=row.state,
         owner=row.owner,
@@ -322,4 +336,5 @@ def _post(row: PostRow) -> Post:
         final=row.final,
         audience=Audience(user=row.user, private=row.private, reply_url=row.reply_url),
         created_at=row.created_at,
+        content=row.message,
     )

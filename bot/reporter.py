@@ -11,7 +11,6 @@ import time
 from collections.abc import Sequence
 
 import structlog
-from handlers.channel_settings import ChannelSettings
 
 from bot.alive import Lease
 from bot.edits import Edits
@@ -21,10 +20,12 @@ from bot.services import BotServices
 from bot.wakeups import Wakeups, woken
 from bot.watch import Watch, question_key
 from handlers.cards import status_message
+from handlers.channel_settings import ChannelSettings
 from handlers.joint import result_of
 from handlers.message import Link, Message
 from handlers.paused import paused_message
 from handlers.texts import Texts
+from jobs.dispatch import Place
 from jobs.lifecycle import ENDED, RunState
 from jobs.models import Group, Progress, Run
 from jobs.outages import OUTAGES
@@ -36,6 +37,8 @@ LOOK_EVERY = 1.0
 """Seconds after which the database is looked at again where this process was told of no change."""
 STATUS_WITHIN = 60.0
 """Seconds after which a group's result is posted although it never got a status message."""
+RESTS = 4.0
+"""How much longer than a look at the database takes the next one is away, however much changes."""
 EDIT_WITHIN = 30.0
 FINAL_EDIT_FIRST = 0.5
 """Seconds that a result waits for the final edit of the status message above them."""
@@ -64,7 +67,7 @@ class Reporter:
         """Return what is said of groups so far."""
         watches = {group.id: Watch(group, runs) for group, runs in groups}
         for post in self.outbox.of_groups(watches) if watches else ():
-            watch = watches[post.reply.group or 0]
+            watch = watches[post.group or 0]
             if post.role == "status":
                 watch.status = post
             elif post.role == "question":
@@ -96,19 +99,25 @@ class PlatformReporter:
         """What was edited for the last time, which a look that began before may not know."""
         self._busy: dict[int, asyncio.Task[None]] = {}
         self._channels = ChannelSettings(reporter.services.store.engine)
+        self._placing = asyncio.Lock()
+        self._known_places: dict[int, Place] = {}
+        self._placed_at = -math.inf
 
     async def run(self) -> None:
         """Report until cancelled."""
-        looked_at = -math.inf
+        looked_at, took, news = -math.inf, 0.0, False
         try:
             with self._wakeups.runs.listening() as changed, self._wakeups.said.listening(changed):
                 while True:
                     something_changed = await woken(changed, TICK)
                     if not self._lease.held:
                         continue
-                    if something_changed or time.monotonic() - looked_at > LOOK_EVERY:
-                        looked_at = time.monotonic()
+                    news = news or something_changed
+                    since = time.monotonic() - looked_at
+                    if since > LOOK_EVERY or (news and since > RESTS * took):
+                        news, looked_at = False, time.monotonic()
                         self._watches = await asyncio.to_thread(self._look)
+                        took = time.monotonic() - looked_at
                         self._forget_others()
                     self._begin_updates()
         finally:
@@ -122,14 +131,26 @@ class PlatformReporter:
         )
 
     def _begin_updates(self) -> None:
-        """Update every group that is not being updated: those that ended first, then whose edit is the oldest."""
+        """Update every group that has something to be said: those that ended first, then whose edit is the oldest."""
 
         def turn(watch: Watch) -> tuple[bool, float]:
             return (not watch.ended, self._edits.edited_at(watch.status.id) if watch.status else 0.0)
 
         for watch in sorted(self._watches.values(), key=turn):
-            if watch.group.id not in self._busy:
+            if watch.group.id not in self._busy and self._may_change(watch):
                 self._busy[watch.group.id] = asyncio.create_task(self._update(watch))
+
+    def _may_change(self, watch: Watch) -> bool:
+        """Tell whether something may be said of a group now: most of those that go on wait for their next edit."""
+        asks = any(run.state is RunState.PAUSED and question_key(run) not in watch.questions for run in watch.runs)
+        return watch.ended or asks or self._may_edit(watch)
+
+    def _may_edit(self, watch: Watch) -> bool:
+        """Tell whether the status message may be edited now."""
+        post = watch.status
+        if post is None or post.message_id is None or post.final:
+            return False
+        return self._edits.due(post.id, self._platform.workspace(post.place), final=watch.ended)
 
     async def _update(self, watch: Watch) -> None:
         try:
@@ -164,14 +185,14 @@ class PlatformReporter:
     async def _edit_status(self, watch: Watch, texts: Texts) -> None:
         """Edit the status message if it says something new and it may be edited; the final state in any case."""
         post, final = watch.status, watch.ended
-        if post is None or post.message_id is None or post.final or not self._edits.due(post.id, final=final):
+        if post is None or not self._may_edit(watch):
             return
         waiting = any(run.state is RunState.WAITING for run in watch.runs)
-        places = await self._services.places() if waiting else {}
+        places = await self._places() if waiting else {}
         progress = await self._progress(watch.runs)
         message = status_message(watch.runs, progress, texts, self._services.links, places)
         if final or message != self._shown.get(post.id, post.message):
-            await self._edit(post, message, final=final)
+            await self._edit(post, message, final=final, urgent=final)
 
     async def _show_result(self, watch: Watch, texts: Texts) -> None:
         """Record a group's result, once; edit its message when the reports have followed."""
@@ -212,10 +233,13 @@ class PlatformReporter:
         await asyncio.to_thread(self._outbox.record_question, attempt, watch.place, message, group=watch.group.id)
         self._wakeups.due.wake()
 
-    async def _edit(self, post: Post, message: Message, *, final: bool) -> None:
-        """Edit a post if that may be now; a failure is tried again later, with what is true then."""
+    async def _edit(self, post: Post, message: Message, *, final: bool, urgent: bool = False) -> None:
+        """Edit a post if that may be now; a failure is tried again later, with what is true then.
+
+        An `urgent` edit is one that people wait for: that a run has ended, and not that its report has followed.
+        """
         workspace = self._platform.workspace(post.place)
-        if post.id in self._finals or not self._lease.held or not self._edits.may(post.id, workspace, final=final):
+        if post.id in self._finals or not self._lease.held or not self._edits.may(post.id, workspace, final=urgent):
             return
         try:
             async with asyncio.timeout(EDIT_WITHIN):
@@ -236,9 +260,16 @@ class PlatformReporter:
             await asyncio.to_thread(self._outbox.edited, post.id, message, final=True)
             self._wakeups.said.wake()
 
+    async def _places(self) -> dict[int, Place]:
+        """Return where each waiting run stands; what was found just now is good for all that ask."""
+        async with self._placing:
+            if time.monotonic() - self._placed_at > LOOK_EVERY:
+                self._known_places = await self._services.places()
+                self._placed_at = time.monotonic()
+            return self._known_places
+
     async def _progress(self, runs: list[Run]) -> dict[int, Progress]:
-        found = {run.id: await self._services.progress(run.id) for run in runs if run.state not in ENDED}
-        return {run_id: progress for run_id, progress in found.items() if progress is not None}
+        return await self._services.progress_of([run.id for run in runs if run.state not in ENDED])
 
     def _forget_others(self) -> None:
         """Let go of what is known of posts that are not watched any more."""

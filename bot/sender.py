@@ -122,7 +122,7 @@ class Sender:
     async def _put(self, post: Post, *, doubtful: bool) -> str | None:
         """Put a post on the platform unless it is there; None where this process may be taken for dead."""
         place = await asyncio.to_thread(self._outbox.opened, post.place)
-        await self._platform.turn(place, post.audience)
+        await self._platform.turn(place, post.audience, urgent=post.role in {"result", "question"})
         async with asyncio.timeout(SEND_WITHIN):
             if doubtful and not post.audience.private:  # such a post is in no history
                 found = await self._platform.find(place, post.key, post.created_at)

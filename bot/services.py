@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
 from bot.dispatcher import ACTIVE, ask_to_cancel, plan_for
@@ -87,6 +88,15 @@ class BotServices:
         """See `Services.progress`."""
         fields = cast("dict[bytes, bytes]", await self._redis.hgetall(progress_key(run_id)))
         return parse_progress(fields)
+
+    async def progress_of(self, run_ids: Sequence[int]) -> dict[int, Progress]:
+        """See `Services.progress_of`."""
+        pipe = self._redis.pipeline(transaction=False)
+        for run_id in run_ids:
+            pipe.hgetall(progress_key(run_id))
+        answers = cast("list[dict[bytes, bytes]]", await pipe.execute())
+        found = {run_id: parse_progress(fields) for run_id, fields in zip(run_ids, answers, strict=True)}
+        return {run_id: progress for run_id, progress in found.items() if progress is not None}
 
     async def log_tail(self, run_id: int) -> str:
         """See `Services.log_tail`."""

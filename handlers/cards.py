@@ -20,6 +20,7 @@ from handlers.perf_cards import (
     throughput_table,
     times_table,
 )
+from handlers.shortcuts import ended_shortcuts, running_shortcuts
 from handlers.texts import Texts
 from handlers.verdicts import verdicts_part
 from jobs.dispatch import Place
@@ -47,6 +48,7 @@ def status_message(
     if running is not None:
         verdicts = verdicts_part(running, progress.get(running.id), texts, links)
         parts += verdicts if len(runs) == 1 else few_verdicts(running, verdicts, texts)
+    parts += running_shortcuts(runs, texts)
     return Message(text=headline(runs, texts), parts=tuple(parts))
 
 
@@ -78,7 +80,13 @@ def samples_text(specs: Sequence[EvalSpec], texts: Texts) -> str:
 
 
 def result_message(run: Run, texts: Texts, links: Links) -> Message:
-    """Return a run's result: score table, facts, links, and how to reproduce it."""
+    """Return a run's result: score table, facts, links, how to reproduce it, and what to do with it."""
+    message = result_card(run, texts, links)
+    return message.model_copy(update={"parts": (*message.parts, *ended_shortcuts([run], texts))})
+
+
+def result_card(run: Run, texts: Texts, links: Links) -> Message:
+    """Return a run's result without buttons."""
     page = Link(label=texts("result.page"), url=links.run_url(run.id))
     if run.state is RunState.CANCELLED:
         return _cancelled_message(run, texts, page)

@@ -91,10 +91,12 @@ class _Board:
         return [*parts, *([Text(text=" ".join(notes))] if notes else ()), *self._charts()]
 
     def _charts(self) -> list[Chart]:
-        """Return the scores as bars, models side by side."""
+        """Return the scores of runs that got to their end as bars, models side by side."""
         named = [row.model for row in self._rows]
         scores: dict[str, dict[str, MetricResult]] = {}
         for (index, name), score in self._scores.items():
+            if score.run.state is not RunState.SUCCEEDED:
+                continue
             model = named[index] if named.count(named[index]) == 1 else f"{named[index]} {score.run.name}"
             scores.setdefault(model, {})[name] = score.metric
         return comparison_chart(self._benchmarks, scores, self._texts)

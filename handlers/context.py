@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from typing import Protocol
@@ -49,6 +50,9 @@ class Services(Protocol):
 
     async def progress(self, run_id: int) -> Progress | None:
         """Return a run's progress, None before it began."""
+
+    async def progress_of(self, run_ids: Sequence[int]) -> dict[int, Progress]:
+        """Return the progress of those of many runs that have begun, at once."""
 
     async def log_tail(self, run_id: int) -> str:
         """Return the last lines of a run's log, empty where there is none."""

@@ -3,80 +3,149 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
-from collections.abc import Awaitable, Mapping
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-import structlog
-from pydantic import ValidationError
-
+from handlers.actions import press
+from handlers.answers import answer_in_words, at
+from handlers.changes import changed
 from handlers.context import Context, Services
-from handlers.incoming import Incoming, language_of
-from handlers.intents.flags import COMMANDS
-from handlers.intents.parsed import Parsed
+from handlers.incoming import Incoming, Language, Request
+from handlers.intents.admit import settle
+from handlers.intents.parsed import Parsed, Vocabulary
 from handlers.intents.secrets import find_secrets, redact
 from handlers.message import Message
-from handlers.open_requests import OpenRequest, OpenRequests, complete
-from handlers.paused import decide, is_decision
-from handlers.policy import invalid
+from handlers.open_requests import Asked, OpenRequest, OpenRequests, complete
+from handlers.overheard import is_command, is_for_others, is_plain_answer
+from handlers.perform import bug_reply, guarded, perform
 from handlers.registry import intents
 from handlers.reply import Reply
-from handlers.submit import answer
 from handlers.texts import Texts
 from handlers.understand import understand
-from jobs.errors import ScopebotError, UnknownBenchmark, UnknownModel
 from jobs.models import Run
-from jobs.outages import is_outage
 from jobs.store import Store
 
-log = structlog.get_logger(__name__)
-
-NOT_YET = "refused.not_yet"
-_ASKED_BY: Mapping[type[ScopebotError], str] = {UnknownModel: "model", UnknownBenchmark: "datasets"}
-"""Errors that a better name answers."""
+__all__ = ["bug_reply", "converse"]
 
 
-async def converse(incoming: Incoming, services: Services, thread_run: int | None = None) -> list[Reply]:
-    """Return the replies to a message or a click; a bug is told as one, with an id that the log has too."""
+async def converse(
+    incoming: Incoming, services: Services, thread_run: int | None = None, *, was_refused: bool = False
+) -> list[Reply]:
+    """Return the replies to a message, a click, a form or an edit; a bug is told as one, by an id in the log.
+
+    `thread_run` is the newest run of the conversation. `was_refused` says of an edited message that all it had been
+    answered with was a refusal, or that it was not understood.
+    """
     if incoming.button:
-        pressed = decide if is_decision(incoming.button) else answer
-        return [await _guarded(pressed(incoming, services), Texts("en"))]
-    language = language_of(incoming.text)
-    texts = Texts(language)
-    replies = []
-    kinds = find_secrets(incoming.text)
-    if kinds:
-        replies.append(Reply(Message(text=texts("secret.seen", kinds=", ".join(dict.fromkeys(kinds))))))
-        incoming = incoming.model_copy(update={"text": redact(incoming.text)})
-    vocabulary = await services.vocabulary()
-    together = () if thread_run is None else await asyncio.to_thread(_asked_together, services.store, thread_run)
-    if together:
-        thread_run = None
-    parsed = understand(incoming.text, vocabulary, thread_run=f"r{thread_run}" if thread_run is not None else None)
-    open_requests = OpenRequests(services.store.engine)
-    asked = await asyncio.to_thread(open_requests.of, incoming)
-    answered = None if asked is None else complete(parsed, asked, incoming.text, vocabulary)
-    if asked is not None and answered is not None:
-        parsed, language = answered, asked.language if language == "en" else language
-        incoming = incoming.model_copy(update={"text": f"{asked.text}\n{incoming.text}"})
-        texts = Texts(language)
-    if asked is not None and parsed.intent != "none":
-        await asyncio.to_thread(open_requests.close, incoming)
-    for index, request in enumerate([parsed, *parsed.more]):
-        # each request of a message is an effect of its own
-        own = incoming if index == 0 else incoming.model_copy(update={"id": f"{incoming.id}#{index}"})
-        context = Context(
-            incoming=own, parsed=request, language=language, services=services, thread_run=thread_run,
-            thread_runs=together,
-        )  # fmt: skip
-        reply = await _guarded(_handle(request, context), texts)
-        if reply.missing:
-            left = OpenRequest(
-                intent=request.intent, args=request.args, missing=reply.missing, instead_of=reply.instead_of,
-                language=language, text=own.text,
+        return [await guarded(press(incoming, services), Texts(incoming.speaks))]
+    heard = Hearing(services, thread_run)
+    if incoming.kind != "said":
+        return await changed(incoming, services, heard.hear, was_refused=was_refused)
+    return await heard.hear(incoming)
+
+
+@dataclass(frozen=True)
+class Understood:
+    """What a message asks for: `parsed` of `incoming`, which is completed and placed by what it answers."""
+
+    incoming: Incoming
+    parsed: Parsed
+    language: Language
+
+
+@dataclass(frozen=True)
+class Hearing:
+    """What is said in one conversation, whose newest run is `thread_run`."""
+
+    services: Services
+    thread_run: int | None
+
+    async def hear(self, incoming: Incoming) -> list[Reply]:
+        """Return the replies to what was said in words, or in a form."""
+        replies: list[Reply] = []
+        if incoming.request is None:
+            if not incoming.addressed and (is_for_others(incoming.text) or find_secrets(incoming.text)):
+                return []
+            incoming, replies = _without_secrets(incoming)
+            answered = await answer_in_words(incoming, self.services)
+            if answered is not None:
+                return [*replies, *answered]
+        together: tuple[Run, ...] = ()
+        if self.thread_run is not None:
+            together = await asyncio.to_thread(_asked_together, self.services.store, self.thread_run)
+        understood = await self._understand(incoming, together)
+        if understood is None:
+            return []
+        return [*replies, *await self._handle_each(understood, together, incoming)]
+
+    async def _understand(self, incoming: Incoming, together: Sequence[Run]) -> Understood | None:
+        """Return what a message asks for, by itself or as an answer; None where it was not meant for us."""
+        vocabulary = await self.services.vocabulary()
+        if incoming.request is not None:
+            parsed = _form(incoming.request)
+            text = redact(incoming.text) or _written(incoming.request)
+            incoming = incoming.model_copy(update={"text": text})
+            asked, completed = None, None
+        else:
+            thread = f"r{self.thread_run}" if self.thread_run is not None and not together else None
+            parsed = understand(incoming.text, vocabulary, thread_run=thread)
+            asked = await asyncio.to_thread(OpenRequests(self.services.store.engine).of, incoming)
+            completed = None if asked is None else complete(parsed, asked.request, incoming.text, vocabulary)
+        if not incoming.addressed:
+            answers = completed is not None and is_plain_answer(incoming.text, vocabulary)
+            completed = completed if answers else None
+            if not answers and not self._is_overheard(incoming.text, parsed, together, vocabulary):
+                return None
+        if asked is not None and (completed or parsed).intent != "none":
+            await asyncio.to_thread(OpenRequests(self.services.store.engine).close, incoming)
+        if asked is None or completed is None:
+            return Understood(incoming, parsed, incoming.speaks)
+        return _completed(incoming, asked, completed)
+
+    def _is_overheard(self, text: str, parsed: Parsed, together: Sequence[Run], vocabulary: Vocabulary) -> bool:
+        """Tell whether what was not said to us is a complete command all the same, about a run that is known."""
+        named = {"run", "runs"} & parsed.args.keys()
+        if not named and (self.thread_run is None or (together and parsed.intent in {"logs", "rerun"})):
+            return False
+        return is_command(text, parsed, vocabulary)
+
+    async def _handle_each(self, understood: Understood, together: tuple[Run, ...], said: Incoming) -> list[Reply]:
+        """Handle each request of a message; what one lacks stays open."""
+        incoming, parsed = understood.incoming, understood.parsed
+        replies = []
+        for index, request in enumerate([parsed, *parsed.more]):
+            # each request of a message is an effect of its own
+            own = incoming if index == 0 else incoming.model_copy(update={"id": f"{incoming.id}#{index}"})
+            context = Context(
+                incoming=own, parsed=request, language=understood.language, services=self.services,
+                thread_run=None if together else self.thread_run, thread_runs=together,
             )  # fmt: skip
-            await asyncio.to_thread(open_requests.keep, own, left)
-        replies.append(reply)
-    return replies
+            reply = await guarded(perform(request, context), context.texts)
+            if reply.missing:
+                left = OpenRequest(
+                    intent=request.intent, args=request.args, missing=reply.missing, instead_of=reply.instead_of,
+                    language=understood.language, text=own.text,
+                )  # fmt: skip
+                await asyncio.to_thread(OpenRequests(self.services.store.engine).keep, own, left)
+            replies.append(at(reply, incoming.place, said))
+        return replies
+
+
+def _without_secrets(incoming: Incoming) -> tuple[Incoming, list[Reply]]:
+    """Return a message without its secrets, and the warning about them."""
+    kinds = find_secrets(incoming.text)
+    if not kinds:
+        return incoming, []
+    warning = Texts(incoming.speaks)("secret.seen", kinds=", ".join(dict.fromkeys(kinds)))
+    return incoming.model_copy(update={"text": redact(incoming.text)}), [Reply(Message(text=warning))]
+
+
+def _completed(incoming: Incoming, asked: Asked, completed: Parsed) -> Understood:
+    """Return an open request with what a message adds to it; it belongs where it was asked for."""
+    text = f"{asked.request.text}\n{incoming.text}"
+    language = asked.request.language if incoming.speaks == "en" else incoming.speaks
+    return Understood(incoming.model_copy(update={"text": text, "place": asked.place}), completed, language)
 
 
 def _asked_together(store: Store, run_id: int) -> tuple[Run, ...]:
@@ -85,43 +154,19 @@ def _asked_together(store: Store, run_id: int) -> tuple[Run, ...]:
     return tuple(runs) if len(runs) > 1 else ()
 
 
-async def _handle(parsed: Parsed, context: Context) -> Reply:
-    intent = intents().get(parsed.intent)
-    if intent is None:
-        return _not_understood(parsed, context.texts)
-    try:
-        args = intent.args.model_validate(parsed.args)
-    except ValidationError as error:
-        raise invalid(error) from error
-    return await intent.handle(args, context)
+def _form(request: Request) -> Parsed:
+    """Return what a form asks for; its values are held to the same rules as what is written."""
+    intent = intents().get(request.intent)
+    return Parsed(intent="none") if intent is None else settle(intent, request.args, by="command_line")
 
 
-def _not_understood(parsed: Parsed, texts: Texts) -> Reply:
-    unknown = next((refused for refused in parsed.refused if refused.reason == "refused.unknown_command"), None)
-    if unknown is not None:
-        return Reply(Message(text=texts(unknown.reason, name=unknown.name, known=", ".join(COMMANDS))), refused=True)
-    not_yet = next((refused for refused in parsed.refused if refused.reason == NOT_YET), None)
-    if not_yet is not None and parsed.question is None:
-        return Reply(Message(text=texts("none.not_yet", name=not_yet.name)), refused=True)
-    return Reply(Message(text=texts(parsed.question or "none.sorry")), refused=True)
-
-
-async def _guarded(reply: Awaitable[Reply], texts: Texts) -> Reply:
-    """Await a reply; what a person can act on is told in their language, anything else by an id."""
-    try:
-        return await reply
-    except ScopebotError as error:
-        missing = _ASKED_BY.get(type(error), "")
-        name = str(error.params.get("name", "")) if missing else ""
-        return Reply(Message(text=texts.error(error)), refused=True, missing=missing, instead_of=name)
-    except Exception as error:
-        if is_outage(error):
-            raise  # the message is handled again when what is away is back
-        bug = secrets.token_hex(4)
-        log.exception("bug while answering", bug=bug)
-        return bug_reply(texts, bug)
-
-
-def bug_reply(texts: Texts, bug: str, text: str = "bug") -> Reply:
-    """Return what is said where something failed that no person can mend; the log has the same id."""
-    return Reply(Message(text=texts(text, id=bug)), refused=True)
+def _written(request: Request) -> str:
+    """Return a form's request as the slash command that asks for the same."""
+    intent = intents().get(request.intent)
+    command = f"/{request.intent}" if intent is None else intent.slash[0]
+    values = [
+        f"{name}={value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}"
+        for name, value in request.args.items()
+        if value is not None
+    ]
+    return redact(" ".join([command, *values]))

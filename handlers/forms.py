@@ -22,7 +22,7 @@ from handlers.commands.rerun import RerunArgs
 from handlers.incoming import Request
 from handlers.intents.admit import settle
 from handlers.intents.clean import clean
-from handlers.intents.lexicon import TAGS
+from handlers.intents.lexicon import SUITE_WORDS, TAGS
 from handlers.intents.names import dataset_name, dataset_names
 from handlers.intents.numbers import to_number
 from handlers.intents.parsed import Vocabulary
@@ -231,11 +231,14 @@ def _bounds(model: type[BaseModel], name: str) -> dict[str, Any]:
 
 
 def _text(number: float | None) -> str | None:
-    return None if number is None else f"{number:g}" if isinstance(number, float) else str(number)
+    """Return a number as one types it: never 1e-05."""
+    if number is None:
+        return None
+    return f"{number:.12f}".rstrip("0").rstrip(".") if isinstance(number, float) else str(number)
 
 
 def _amount_text(limit: float | None) -> str | None:
-    return f"{limit * 100:g}%" if isinstance(limit, float) else _text(limit)
+    return f"{_text(limit * 100)}%" if isinstance(limit, float) else _text(limit)
 
 
 # what was filled in
@@ -351,7 +354,8 @@ class _Reading:
                 self.wrong("limit", self._texts("forms.error.keeps_limit", run=self.form.run, limit=before.initial))
             args |= self._picked("limit")
         if "repeats" in self._changed:
-            args["repeats"] = self._said["repeats"] or 1
+            repeats = self._said["repeats"]
+            args["repeats"] = 1 if repeats is None else repeats
         generation: dict[str, JsonValue] = {key: self._said[key] for key in GENERATION if key in self._changed}
         if generation:
             args["generation_config"] = generation
@@ -397,6 +401,7 @@ class _Reading:
             return {}
         if self.form.intent == "perf":
             self.wrong("other_model", _sentence(self._texts("reason.perf_endpoint")))
+            return {}
         return {"model": "mock_llm", "eval_type": "mock_llm"}
 
     def _check_host(self, key: str, model: str, url: str | None) -> None:
@@ -480,14 +485,16 @@ class _Reading:
     def _blame_each(self, error: ValidationError) -> None:
         """Tell at each field what a request's model refuses of it."""
         for problem in error.errors():
-            field = next(filter(None, (self.form.field(str(part)) for part in reversed(problem["loc"]))), None)
-            key = "" if field is None else field.key
+            fields = (self.form.field(str(part)) for part in reversed(problem["loc"]))
+            field = next((f for f in fields if f is not None and self._said.get(f.key) is not None), None)
+            if field is None:
+                continue  # it follows from what is wrong with another field
             if problem["type"] == "too_long":
-                self.wrong(key, self._texts("forms.error.too_many", most=problem["ctx"]["max_length"]))
-            elif field is None:
-                self.wrong(key, _sentence(self._texts("reason.type")))
+                self.wrong(field.key, self._texts("forms.error.too_many", most=problem["ctx"]["max_length"]))
             else:
-                self.wrong(key, _range_text(field, self._texts))
+                self.wrong(field.key, _range_text(field, self._texts))
+        if not self.errors:
+            self.wrong("", _sentence(self._texts("reason.type")))
 
     def _blame(self, error: ScopebotError, key: str) -> None:
         reason = f"reason.{error.params.get('reason')}"
@@ -542,9 +549,10 @@ def _is_url(said: str) -> bool:
 def _amount(said: str, texts: Texts) -> float | None:
     """Return a count or a share; nothing for all of it."""
     number = to_number(said)
-    if isinstance(number, float) and number == 1 and not said[-1].isdecimal():  # 100%
+    share = isinstance(number, float) and not said[-1].isdecimal()  # 10% and 一半, but not 10.0
+    if number == 1 and share:
         return None
-    if number is not None and number >= 1 and number == int(number):
+    if number is not None and number >= 1 and number == int(number) and not share:
         return int(number)
     if number is None or not 0 < number < 1:
         raise _Wrong(texts("forms.error.amount"))
@@ -586,25 +594,29 @@ def _sentence(text: str) -> str:
 # benchmarks, looked up as one types
 
 
-def benchmark_options(query: str, vocabulary: Vocabulary, texts: Texts) -> list[Option]:
-    """Return the benchmarks, suites and registered data sets that a few letters or words mean, best first."""
+def benchmark_options(query: str, vocabulary: Vocabulary, texts: Texts, config: Config | None = None) -> list[Option]:
+    """Return the benchmarks, suites and registered data sets that a few letters or words mean, best first.
+
+    With the `config`, what is registered as prompts of stress tests is left out.
+    """
     said = clean(query[:100]).lower()
-    own = _own_options(vocabulary, texts)
-    if said:
-        wanted = plain(said)
-        own = [option for option in own if (wanted and wanted in plain(option[0])) or said in option[1].lower()]
-        found = _lookup(said, vocabulary)
-    else:
-        found = sorted(vocabulary.catalog.benchmarks, key=_well_known)
-    options = dict(own)
-    for info in found:
-        options.setdefault(info.name, _benchmark_label(info, texts))
+    own, found = _own_options(vocabulary, texts, config or Config()), _lookup(said, vocabulary)
+    wanted = plain(said)
+    suites = {suite for suite, pattern in SUITE_WORDS if said and pattern.search(f"{said}评测集")}
+    named = [option for option in own if option[0] in suites or (wanted in plain(option[0]) and (wanted or not said))]
+    named.sort(key=lambda option: plain(option[0]) != wanted)
+    benchmarks = [(info.name, _benchmark_label(info, texts)) for info in found]
+    described = [option for option in own if said in option[1].lower()]
+    options: dict[str, str] = {}
+    for value, label in (*named, *benchmarks, *described):
+        options.setdefault(value, label)
     return list(options.items())[:MOST_OPTIONS]
 
 
-def _own_options(vocabulary: Vocabulary, texts: Texts) -> list[Option]:
+def _own_options(vocabulary: Vocabulary, texts: Texts, config: Config) -> list[Option]:
     """Return what is registered, the suites, and the samples."""
-    registered = sorted(vocabulary.datasets - SAMPLE_DATASETS.keys())
+    prompts = {name for name, entry in config.datasets.items() if entry.benchmark in FILES}
+    registered = sorted(vocabulary.datasets - SAMPLE_DATASETS.keys() - prompts)
     return [
         *((name, texts("forms.option.registered", name=name)) for name in registered),
         *(
@@ -620,10 +632,16 @@ def _own_options(vocabulary: Vocabulary, texts: Texts) -> list[Option]:
 
 
 def _lookup(said: str, vocabulary: Vocabulary) -> list[BenchmarkInfo]:
-    """Return benchmarks by name, by a name's beginning, by words, then by what kind they are of."""
+    """Return benchmarks by name, by a name's beginning, by words, then by subject; all where nothing is said."""
     catalog = vocabulary.catalog
+    if not said:
+        return sorted(catalog.benchmarks, key=_well_known)
     exact = catalog.by_name.get(dataset_name(said, vocabulary) or "")
-    words = sorted(catalog.search(said), key=lambda b: (not plain(b.name).startswith(plain(said)), said not in b.name))
+    folded = plain(said)
+    words = sorted(
+        catalog.search(said),
+        key=lambda b: (not plain(b.name).startswith(folded), folded not in plain(b.name), _well_known(b)),
+    )
     tags = [tag for tag, pattern in TAGS if pattern.search(said)]
     tagged: Iterable[BenchmarkInfo] = sorted(catalog.with_tags(tags), key=_well_known) if tags else ()
     found = [*([exact] if exact else []), *words, *tagged]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from handlers.cards import benchmark_headline, reason_text, reproduce_text, result_message
+from handlers.cards import benchmark_headline, reason_text, reproduce_text, result_card
 from handlers.charts import few_charts
 from handlers.comparison import comparison
 from handlers.context import Links
@@ -13,6 +13,7 @@ from handlers.figures import cut, duration_text, run_names
 from handlers.group_status import page_parts
 from handlers.message import Fields, Log, Message, Part, Text
 from handlers.perf_cards import perf_conclusion, perf_warnings
+from handlers.shortcuts import ended_shortcuts
 from handlers.texts import Texts
 from jobs.lifecycle import RunState
 from jobs.models import PerfSpec, Run
@@ -39,17 +40,19 @@ def joint_result(
     `followed` has the newest run that goes on from each of them; `beside` the runs whose scores belong into the
     comparison too, because these go on from others that were asked for together with them.
     """
+    shortcuts = ended_shortcuts(runs, texts, followed or {})
     if len(runs) == 1:
-        return _single(runs[0], texts, links, beside)
+        alone = _single(runs[0], texts, links, beside)
+        return alone.model_copy(update={"parts": (*alone.parts, *shortcuts)})
     parts = [*comparison(_in_order(runs, beside), texts), *_unfinished(runs, texts), *_warnings(runs, texts)]
     parts += [*_facts(runs, texts), *page_parts(runs, texts, links, reports=True), *_reproduce(runs, texts)]
-    parts += _ways_on(runs, texts, followed or {})
+    parts += [*_ways_on(runs, texts, followed or {}), *shortcuts]
     return Message(text=_summary(runs, texts), parts=tuple(parts))
 
 
 def _single(run: Run, texts: Texts, links: Links, beside: Sequence[Run]) -> Message:
     """Return one run's own card; below it what it completes, if it does."""
-    message = result_message(run, texts, links)
+    message = result_card(run, texts, links)
     if run.state is not RunState.SUCCEEDED or not beside:
         return message
     said = Text(text=texts("group.beside", runs=run_names(beside)))

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pydantic import JsonValue
-from sqlalchemy import JSON, ColumnElement, Engine, Index, String, and_, delete, or_, select, update
+from sqlalchemy import JSON, ColumnElement, Engine, Index, String, and_, delete, or_, select, true, update
 from sqlalchemy.orm import Mapped, mapped_column
 
-from handlers.incoming import Incoming, Language
+from handlers.incoming import Incoming, Language, Place
 from handlers.intents.grammar import parse_text
 from handlers.intents.parsed import Parsed, Vocabulary
+from handlers.sources import led_to
 from jobs.db import Base, reading, transaction
 from jobs.models import Frozen
 
@@ -52,6 +53,18 @@ class OpenRequest(Frozen):
 
 
 @dataclass(frozen=True)
+class Asked:
+    """An open request as it was kept: where it is completed, and when and what it was asked for."""
+
+    id: int
+    request: OpenRequest
+    place: Place
+    source: str
+    asked_at: datetime
+    answered_by: str | None
+
+
+@dataclass(frozen=True)
 class Ask:
     """How an answer that is no sentence is read: as a part of one. `own` are the args that the rest of it gives."""
 
@@ -67,6 +80,7 @@ ASKS: Mapping[tuple[str, str], Ask] = {
     ("logs", "run"): _RUN,
     ("resume", "run"): _RUN,
     ("rerun", "run"): _RUN,
+    ("diagnose", "run"): _RUN,
 }
 """What may be asked for, by intent and arg."""
 
@@ -91,15 +105,42 @@ class OpenRequests:
                 )
             )  # fmt: skip
 
-    def of(self, incoming: Incoming) -> OpenRequest | None:
-        """Return what the person was asked last in the place, if that is open still."""
+    def of(self, incoming: Incoming) -> Asked | None:
+        """Return what the person was asked last in the place, if that is open still.
+
+        In a direct conversation it may have been asked in any thread.
+        """
         query = select(OpenRequestRow).where(_theirs(incoming), OpenRequestRow.source != incoming.id)
         query = query.where(OpenRequestRow.asked_at > datetime.now(UTC) - OPEN_FOR)
         with reading(self._engine) as session:
             row = session.scalar(query.order_by(OpenRequestRow.id.desc()).limit(1))
-            if row is None or row.answered_by not in {None, incoming.id}:
-                return None
-            return OpenRequest.model_validate(row.request)
+            return None if row is None or row.answered_by not in {None, incoming.id} else _asked(row)
+
+    def of_message(self, source: str) -> list[Asked]:
+        """Return the requests that a message left open, oldest first, answered or not."""
+        query = select(OpenRequestRow).where(led_to(OpenRequestRow.source, source)).order_by(OpenRequestRow.id)
+        with reading(self._engine) as session:
+            return [_asked(row) for row in session.scalars(query)]
+
+    def answered_by(self, source: str) -> list[Asked]:
+        """Return the requests that a message answered, or left aside."""
+        query = select(OpenRequestRow).where(led_to(OpenRequestRow.answered_by, source)).order_by(OpenRequestRow.id)
+        with reading(self._engine) as session:
+            return [_asked(row) for row in session.scalars(query)]
+
+    def withdraw(self, ids: Collection[int], source: str) -> None:
+        """Close those of the requests that are open: their message is not what it was."""
+        with transaction(self._engine) as session:
+            session.execute(
+                update(OpenRequestRow)
+                .where(OpenRequestRow.id.in_(ids), OpenRequestRow.answered_by.is_(None))
+                .values(answered_by=source)
+            )
+
+    def reopen(self, ids: Collection[int]) -> None:
+        """Take an answer back."""
+        with transaction(self._engine) as session:
+            session.execute(update(OpenRequestRow).where(OpenRequestRow.id.in_(ids)).values(answered_by=None))
 
     def close(self, incoming: Incoming) -> None:
         """Take note that a message answered, or left aside, what was open."""
@@ -137,11 +178,22 @@ def _replaced(names: list[JsonValue], unknown: str, known: list[JsonValue]) -> l
     return [new for name in names for new in (known if name == unknown else [name])]
 
 
+def _asked(row: OpenRequestRow) -> Asked:
+    return Asked(
+        id=row.id,
+        request=OpenRequest.model_validate(row.request),
+        place=Place(platform=row.platform, channel=row.channel, thread=row.thread),
+        source=row.source,
+        asked_at=row.asked_at,
+        answered_by=row.answered_by,
+    )
+
+
 def _theirs(incoming: Incoming) -> ColumnElement[bool]:
     place = incoming.place
     return and_(
         OpenRequestRow.platform == place.platform,
         OpenRequestRow.channel == place.channel,
-        OpenRequestRow.thread == place.thread,
+        true() if incoming.direct else OpenRequestRow.thread == place.thread,
         OpenRequestRow.user == incoming.user,
     )

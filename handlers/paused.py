@@ -10,6 +10,7 @@ from handlers.context import Links, Services
 from handlers.incoming import Incoming, Place
 from handlers.message import Button, Buttons, Link, Message, Part
 from handlers.reply import Reply
+from handlers.submit import not_taken
 from handlers.texts import Texts
 from handlers.verdicts import verdicts_part
 from jobs.errors import UnknownRun
@@ -54,13 +55,13 @@ async def decide(incoming: Incoming, services: Services) -> Reply:
     try:
         run = await asyncio.to_thread(services.store.run, int(found[1]))
     except UnknownRun:
-        return Reply(Message(text=Texts("en")("question.unknown")), refused=True)
+        return not_taken("question.unknown", incoming.speaks)
     group = await asyncio.to_thread(services.store.group, run.group_id)
     texts = Texts(group.language)
     if not is_at(group, incoming.place):
-        return Reply(Message(text=Texts("en")("question.unknown")), refused=True)
+        return not_taken("question.unknown", incoming.speaks)
     if run.user != incoming.user:
-        return Reply(Message(text=texts("question.not_yours")), refused=True)
+        return not_taken("question.not_yours", group.language)
     paused = run.state is RunState.PAUSED and run.attempt == int(found[2])
     # a press that is handled again after a crash has had its effect
     if found[3] == STOP and (paused or run.state is RunState.CANCELLED):
@@ -68,7 +69,7 @@ async def decide(incoming: Incoming, services: Services) -> Reply:
         return Reply(Message(text=texts("cancel.done", runs=stopped.name)))
     if found[3] == GO_ON and (paused or run.state not in ENDED):
         return await go_on(run, services, texts)
-    return Reply(Message(text=texts("question.answered")), refused=True)
+    return not_taken("question.answered", group.language)
 
 
 async def go_on(run: Run, services: Services, texts: Texts) -> Reply:

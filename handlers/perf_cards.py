@@ -19,6 +19,17 @@ SETTINGS = (
 )  # fmt: skip
 """What is listed of a plan where the person said it."""
 
+BarState = Literal["waiting", "running", "paused", "succeeded", "failed", "cancelled"]
+BAR_STATES: dict[RunState, BarState] = {
+    RunState.WAITING: "waiting",
+    RunState.QUEUED: "waiting",
+    RunState.RUNNING: "running",
+    RunState.PAUSED: "paused",
+    RunState.SUCCEEDED: "succeeded",
+    RunState.FAILED: "failed",
+    RunState.CANCELLED: "cancelled",
+}
+
 
 def load_text(spec: PerfSpec, texts: Texts) -> str:
     """Return the levels: concurrency 1, 2, 4."""
@@ -82,10 +93,9 @@ def settings_text(spec: PerfSpec) -> str:
     return ", ".join(found)
 
 
-def bar_state(run: Run) -> Literal["waiting", "running", "paused", "succeeded", "failed", "cancelled"]:
-    """Return how a run's bar is drawn: one that has a worker but has not begun waits."""
-    state = run.state
-    return "waiting" if state is RunState.WAITING or state is RunState.QUEUED else state.value
+def bar_state(run: Run) -> BarState:
+    """Return what a run's bar says of it: one that a worker has but has not begun waits."""
+    return BAR_STATES[run.state]
 
 
 def perf_progress(run: Run, spec: PerfSpec, progress: Progress | None, texts: Texts, waits: str) -> ProgressPart:

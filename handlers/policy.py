@@ -29,7 +29,7 @@ from jobs.errors import (
     UnknownModel,
     UnknownSubset,
 )
-from jobs.models import DatasetTarget, GenerationSettings, ModelTarget
+from jobs.models import DatasetTarget, GenerationSettings, ModelTarget, Run
 from jobs.sample import SAMPLE_DATASETS
 
 SUPPORTED_EVAL_TYPES = frozenset({"openai_api", "mock_llm"})
@@ -45,6 +45,11 @@ class DatasetSettings(Args):
     subset_list: tuple[str, ...] | None = None
     shuffle: bool | None = None
     shuffle_choices: bool | None = None
+
+
+def may_stop(run: Run, incoming: Incoming, config: Config) -> bool:
+    """Tell whether a person may end a run: who asked for it, an admin, or who owns the machine."""
+    return run.user == incoming.user or incoming.user in config.access.admins or incoming.owns_machine
 
 
 async def resolve_model(

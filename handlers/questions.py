@@ -10,6 +10,7 @@ from sqlalchemy import Engine, String, or_, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from handlers.incoming import Incoming, Language, Place
+from handlers.sources import led_to
 from jobs.db import Base, reading, transaction
 from jobs.models import Frozen, Spec
 
@@ -59,6 +60,7 @@ class Question(Frozen):
     text: str
     """What the person wrote that led to it."""
     options: tuple[Option, ...]
+    source: str
     asked_at: datetime
     answer: str | None
     answered_by: str | None
@@ -159,6 +161,7 @@ def _question(row: QuestionRow) -> Question:
         language=cast("Language", row.language),
         text=row.text,
         options=tuple(Option.model_validate(option) for option in row.options["options"]),
+        source=row.source,
         asked_at=row.asked_at,
         answer=row.answer,
         answered_by=row.answered_by,

@@ -10,7 +10,7 @@ from handlers.cards import status_message
 from handlers.context import Context, Services
 from handlers.incoming import Incoming, Language
 from handlers.message import Button, Buttons, Message, Text
-from handlers.questions import CANCEL, Option, Questions
+from handlers.questions import CANCEL, WITHDRAWN, Option, Questions
 from handlers.reply import Reply
 from handlers.texts import Texts
 from jobs.models import EvalSpec, Spec
@@ -79,15 +79,15 @@ def with_first_looks(specs: Sequence[Spec], store: Store) -> list[Spec]:
 
 async def ask(context: Context, question: str, choices: Sequence[Choice]) -> Reply:
     """Ask, with what was planned frozen beside the question; the first choice is the primary one."""
-    options = [*(Option(id=choice.id, specs=choice.specs) for choice in choices), Option(id=CANCEL)]
+    options = [Option(id=choice.id, label=choice.label, specs=choice.specs) for choice in choices]
+    options.append(Option(id=CANCEL, label=context.texts("button.cancel")))
     questions = Questions(context.services.store.engine)
     asked = await asyncio.to_thread(questions.ask, context.incoming, context.language, options)
-    buttons = [
-        Button(id=f"q{asked.id}:{choice.id}", label=choice.label, primary=index == 0)
-        for index, choice in enumerate(choices)
-    ]
-    buttons.append(Button(id=f"q{asked.id}:{CANCEL}", label=context.texts("button.cancel")))
-    return Reply(Message(text=question, parts=(Buttons(items=tuple(buttons)),)), waits=True)
+    buttons = tuple(
+        Button(id=f"q{asked.id}:{option.id}", label=option.label, primary=index == 0)
+        for index, option in enumerate(options)
+    )
+    return Reply(Message(text=question, parts=(Buttons(items=buttons),)), waits=True)
 
 
 async def answer(incoming: Incoming, services: Services) -> Reply:
@@ -98,12 +98,17 @@ async def answer(incoming: Incoming, services: Services) -> Reply:
     question = await asyncio.to_thread(questions.get, number)
     option = None if question is None else next((o for o in question.options if o.id == option_id), None)
     if question is None or option is None or question.place != incoming.place:
-        return Reply(Message(text=Texts("en")("question.unknown")), refused=True)
-    texts = Texts(question.language)
+        return not_taken("question.unknown", incoming.speaks)
     if question.user != incoming.user:
-        return Reply(Message(text=texts("question.not_yours")), refused=True)
+        return not_taken("question.not_yours", question.language)
     if not await asyncio.to_thread(questions.answer, number, option_id, incoming.id):
-        return Reply(Message(text=texts("question.answered")), refused=True)
+        withdrawn = question.answer == WITHDRAWN
+        return not_taken("question.withdrawn" if withdrawn else "question.answered", question.language)
     if not option.specs:
-        return Reply(Message(text=texts("question.cancelled")), refused=True)
+        return Reply(Message(text=Texts(question.language)("question.cancelled")), refused=True)
     return await start(services, incoming, option.specs, language=question.language, text=question.text)
+
+
+def not_taken(text: str, language: Language) -> Reply:
+    """Return what is said to the person alone whose press does nothing."""
+    return Reply(Message(text=Texts(language)(text)), refused=True, private=True)

@@ -409,7 +409,7 @@ def _run(row: RunRow) -> Run:
     return Run(
         id=row.id,
         group_id=row.group_id,
-        spec=SPEC.validate_python(row.spec),
+        spec=_spec(row),
         state=RunState(row.state),
         attempt=row.attempt,
         worker=row.worker,
@@ -423,3 +423,19 @@ def _run(row: RunRow) -> Run:
         files_gone_at=row.files_gone_at,
         user=row.group.user,
     )
+
+
+_SPECS: dict[int, tuple[dict[str, Any], Spec]] = {}
+"""What runs do, as it was read last: the same runs are read again and again while they go on."""
+MOST_SPECS = 5_000
+
+
+def _spec(row: RunRow) -> Spec:
+    known = _SPECS.get(row.id)
+    if known is not None and known[0] == row.spec:
+        return known[1]
+    spec = SPEC.validate_python(row.spec)
+    if len(_SPECS) >= MOST_SPECS:
+        _SPECS.clear()
+    _SPECS[row.id] = (row.spec, spec)
+    return spec

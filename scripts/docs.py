@@ -1,4 +1,4 @@
-"""Write the parts of README.md and CONTRIBUTING.md that are generated from the code; --check only compares.
+"""Write the parts of the documents that are generated from the code; --check only compares.
 
 Each stands between `<!-- NAME -->` and `<!-- /NAME -->`.
 """
@@ -12,11 +12,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bot.settings import BotSettings
+from bot.slack import manifest
 from handlers.registry import intents
 from handlers.texts import Texts
 
 ROOT = Path(__file__).parents[1]
-FILES = ("README.md", "CONTRIBUTING.md")
+PICTURES = {
+    "question": "A plan, and the question before it starts",
+    "status": "A run on its way, in its status message",
+    "result": "The result in the thread",
+    "comparison": "Two models compared",
+    "stress_test": "A stress test",
+    "home": "The bot's home",
+}
+FILES = ("README.md", "CONTRIBUTING.md", "docs/slack.md")
 
 
 def main() -> int:
@@ -80,7 +89,43 @@ def code_map() -> str:
     return "\n".join(["| module | what it is about |", "| --- | --- |", *rows])
 
 
-PARTS: dict[str, Callable[[], str]] = {"commands": commands, "settings": settings, "map": code_map}
+def slack_commands() -> str:
+    """Return how each intent is called on Slack, from the app's manifest."""
+    texts = Texts("en")
+    rows = [f"| `{manifest.call_of(intent)}` | {texts(f'help.about.{name}')} |" for name, intent in intents().items()]
+    return "\n".join(["| command | what it does |", "| --- | --- |", *rows])
+
+
+def slack_scopes() -> str:
+    """Return what the app may do on Slack, and why."""
+    return _table("scope", "what for", {**manifest.SCOPES, **manifest.LINK_SCOPES})
+
+
+def slack_events() -> str:
+    """Return what the app hears of on Slack."""
+    return _table("event", "when", {**manifest.EVENTS, **manifest.LINK_EVENTS})
+
+
+def slack_pictures() -> str:
+    """Return the pictures that there are of conversations on Slack."""
+    there = [(name, about) for name, about in PICTURES.items() if (ROOT / "docs" / "slack" / f"{name}.png").exists()]
+    return "\n\n".join(f"![{about}](slack/{name}.png)" for name, about in there)
+
+
+def _table(left: str, right: str, rows: dict[str, str]) -> str:
+    lines = [f"| `{name}` | {about} |" for name, about in rows.items()]
+    return "\n".join([f"| {left} | {right} |", "| --- | --- |", *lines])
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "commands": commands,
+    "settings": settings,
+    "map": code_map,
+    "slack-commands": slack_commands,
+    "slack-scopes": slack_scopes,
+    "slack-events": slack_events,
+    "slack-pictures": slack_pictures,
+}
 
 
 if __name__ == "__main__":

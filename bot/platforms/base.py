@@ -130,8 +130,8 @@ class Platform(ABC):
     async def close(self) -> None:
         """Let go of connections; called after `run` has ended and the last post was made."""
 
-    async def turn(self, place: Place, audience: Audience) -> None:  # noqa: B027 - most platforms need no waiting
-        """Wait until one more post may be made in a place."""
+    async def turn(self, place: Place, audience: Audience, *, urgent: bool) -> None:  # noqa: B027 - few need to wait
+        """Wait until one more post may be made in a place; an urgent one goes before others."""
 
     def workspace(self, place: Place) -> str:  # noqa: ARG002
         """Return what shares a budget of edits with a place."""

@@ -59,7 +59,7 @@ STATUS = {
     "failed": "error",
     "cancelled": "error",
 }
-_PERSON = re.compile(r"[A-Z0-9]{2,32}")
+_PERSON = re.compile(r"[UW][A-Z0-9]{1,31}")
 _RUN = re.compile(r"\br\d{1,9}\b")
 
 

@@ -6,7 +6,7 @@ from functools import partial
 
 from bot.render.slack_draw import Drawer
 from bot.render.slack_fit import Piece
-from bot.render.slack_tables import NOTHING, grid
+from bot.render.slack_tables import MOST_CELL, NOTE, NOTHING, grid
 from bot.render.slack_text import MOST_SECTION, Block, bold, escape, one_line, plain, section
 from handlers.message import Part, Table, Text
 
@@ -34,7 +34,13 @@ class HomeDrawer(Drawer):
     def _lines(self, part: Table, most: int) -> list[Block]:
         """Return a line for each row: its first cell in bold, its figures last."""
         whole = grid(part)
-        lines, left = [], most - 200
+        if not whole.columns:
+            return []
+        notes = []
+        if whole != whole.cut(MOST_CELL):
+            whole = whole.cut(MOST_CELL)
+            notes.append(self.texts("cut.cells"))
+        lines, left = [], most - NOTE
         for row in whole.rows:
             others = [index for index in range(1, len(row)) if row[index] != NOTHING]
             words = " · ".join(row[index] for index in others if index not in whole.numeric)
@@ -45,7 +51,8 @@ class HomeDrawer(Drawer):
             if left < 0 or len(line) > MOST_SECTION:
                 break
             lines.append(line)
-        notes = [self.texts("cut.rows", count=len(whole.rows) - len(lines))] if len(lines) < len(whole.rows) else []
+        if len(lines) < len(whole.rows):
+            notes.append(self.texts("cut.rows", count=len(whole.rows) - len(lines)))
         return self.noted(_sections(lines), notes)
 
 

@@ -18,11 +18,13 @@ MOST_ROWS = 100
 MOST_COLUMNS = 20
 MOST_CELL = 500
 LEAST_CELL = 8
-MOST_CAPTION = 150
+MOST_CAPTION = 80
 MOST_WIDTH = 100
 """Columns of one-width text that Slack shows side by side."""
-PAGE = 10
-"""Rows of a data table that are seen at once."""
+PAGE, MOST_PAGE = 10, 15
+"""Rows of a data table that are seen at once; a few more are seen without a second page."""
+MOST_PLAIN = 5_000
+"""Characters of a plain table."""
 NOTE = 200
 """Characters kept free for what is said of rows that do not fit."""
 NOTHING = "–"
@@ -64,7 +66,7 @@ def fits_plain(table: Table) -> bool:
     whole = grid(table)
     cells = sum(len(cell) for row in (whole.columns, *whole.rows) for cell in row)
     few = len(whole.rows) < MOST_ROWS and 0 < len(whole.columns) <= MOST_COLUMNS
-    return few and bool(whole.rows) and cells <= MOST_ROWS * PAGE * 5 and whole == whole.cut(MOST_CELL)
+    return few and bool(whole.rows) and cells <= MOST_PLAIN and whole == whole.cut(MOST_CELL)
 
 
 def draw_table(table: Table, caption: str, look: Look, most: int, texts: Texts) -> tuple[list[Block], list[str]]:
@@ -114,8 +116,14 @@ def _data_table(found: Grid, caption: str, room: int) -> tuple[Block, int]:
             else {"type": "raw_text", "text": cell}
             for index, cell in enumerate(row)
         ])  # fmt: skip
-    title = plain(caption, MOST_CAPTION)["text"]
-    return {"type": "data_table", "caption": title, "page_size": min(len(rows), PAGE), "rows": cells}, len(rows)
+    page = len(rows) if len(rows) <= MOST_PAGE else PAGE
+    title = plain(first_words(caption), MOST_CAPTION)["text"]
+    return {"type": "data_table", "caption": title, "page_size": page, "rows": cells}, len(rows)
+
+
+def first_words(text: str) -> str:
+    """Return what a text begins with, up to the end of its first sentence or clause."""
+    return re.split(r"[.!?] | — |[。！？]", one_line(text), maxsplit=1)[0].rstrip(":：.")
 
 
 def _plain_table(found: Grid, _caption: str, room: int) -> tuple[Block, int]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 import time
-from collections import deque
 from collections.abc import Coroutine, Mapping
 from typing import Any, cast
 
@@ -15,15 +13,12 @@ from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from bot.platforms.base import Denied, MessageGone, PlaceClosed, PlatformError, RateLimited
+from bot.slack.budget import Posts
 
 log = structlog.get_logger(__name__)
 
 ANSWER_WITHIN = 30
 """Seconds after which it is open what became of a call."""
-POSTS_PER_MINUTE = 240
-"""Posts in a workspace: Slack speaks of several hundred."""
-POST_EVERY = 1.0
-"""Seconds between two posts in a channel."""
 CLOSED = frozenset({
     "not_in_channel", "channel_not_found", "is_archived", "restricted_action", "restricted_action_read_only_channel",
     "restricted_action_thread_only_channel", "restricted_action_non_threadable_channel", "user_not_found",
@@ -47,50 +42,18 @@ class BlocksRefused(PlatformError):
     """The workspace does not take the blocks of a message; nothing was posted."""
 
 
-class Window:
-    """How often something may be done in a time, counted over any such time."""
-
-    def __init__(self, most: int, seconds: float) -> None:
-        self._most, self._seconds = most, seconds
-        self._done: deque[float] = deque()
-
-    async def turn(self) -> None:
-        """Wait until it may be done once more, and count it."""
-        while (wait := self._wait(time.monotonic())) > 0:
-            await asyncio.sleep(wait)
-        self._done.append(time.monotonic())
-
-    def free(self) -> bool:
-        """Tell whether it may be done now, and count it if so."""
-        now = time.monotonic()
-        if self._wait(now) > 0:
-            return False
-        self._done.append(now)
-        return True
-
-    def _wait(self, now: float) -> float:
-        while self._done and now - self._done[0] >= self._seconds:
-            self._done.popleft()
-        return 0.0 if len(self._done) < self._most else self._done[0] + self._seconds - now
-
-
 class Calls:
     """The Web API as one workspace's bot may use it. Raises `PlatformError` where something is known not to be done."""
 
     def __init__(self, client: AsyncWebClient) -> None:
         self.client = client
-        self._posts = Window(POSTS_PER_MINUTE, 60.0)
-        self._channels: dict[str, Window] = {}
+        self._posts = Posts()
         self._paused: dict[str, float] = {}
         """Until when a method is not to be called."""
 
-    async def turn(self, channel: str) -> None:
-        """Wait until one more post may be made in a channel."""
-        if len(self._channels) > 10_000:
-            self._channels.clear()
-        await asyncio.sleep(max(0.0, self._paused.get("chat.postMessage", -math.inf) - time.monotonic()))
-        await self._channels.setdefault(channel, Window(1, POST_EVERY)).turn()
-        await self._posts.turn()
+    async def turn(self, channel: str, *, urgent: bool = False) -> None:
+        """Wait until one more post may be made in a channel; an urgent one goes before others."""
+        await self._posts.turn(channel, urgent=urgent)
 
     async def call(self, method: str, **arguments: Any) -> dict[str, Any]:
         """Call a method that changes something and return its answer."""
@@ -118,13 +81,13 @@ class Calls:
 
     def _meaning(self, method: str, error: SlackApiError) -> Exception:
         """Return what an answer means; the error itself where it is open what was done."""
-        response = error.response
-        status = int(getattr(response, "status_code", 0))
-        data: dict[str, Any] = response.data if isinstance(getattr(response, "data", None), dict) else {}
+        status, data = answer_of(error)
         code = str(data.get("error", ""))
         if status == 429 or code in {"ratelimited", "rate_limited", "message_limit_exceeded"}:
-            wait = _retry_after(getattr(response, "headers", None) or {})
+            wait = retry_after(error)
             self._paused[method] = time.monotonic() + wait
+            if method == "chat.postMessage":
+                self._posts.pause(wait)
             return RateLimited(wait)
         if status >= 500 or not code or code in {"internal_error", "fatal_error", "service_unavailable"}:
             return error
@@ -141,13 +104,27 @@ class Calls:
         return PlatformError(said)
 
 
-def _given(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in arguments.items() if value is not None}
+def answer_of(error: SlackApiError) -> tuple[int, dict[str, Any]]:
+    """Return the status and the JSON of a refusal; of one that came from a proxy, there may be none."""
+    response = error.response
+    data = getattr(response, "data", None)
+    status = getattr(response, "status_code", None) or getattr(response, "status", 0)
+    return int(status), data if isinstance(data, dict) else {}
 
 
-def _retry_after(headers: Mapping[str, str]) -> float:
-    value = next((value for name, value in headers.items() if name.lower() == "retry-after"), "1")
+def retry_after(error: SlackApiError) -> float:
+    """Return the seconds after which a refusal says that it may be asked again, one where it does not say."""
+    headers: Mapping[str, str] = getattr(error.response, "headers", None) or {}
+    return seconds_of(next((value for name, value in headers.items() if name.lower() == "retry-after"), ""))
+
+
+def seconds_of(value: str) -> float:
+    """Return what a Retry-After says."""
     try:
         return max(1.0, float(value))
     except ValueError:
         return 1.0
+
+
+def _given(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in arguments.items() if value is not None}

@@ -36,7 +36,7 @@ def command_heard(body: Payload) -> Incoming:
     source = f"{NAME}:{team}:command:{body['trigger_id']}"
     return Incoming(
         id=source, place=new_place(team, channel, user, source), user=f"{NAME}:{user}",
-        text=f"{body['command']} {body.get('text') or ''}".strip(), unseen=True,
+        text=f"{body['command']} {str(body.get('text') or '').strip()}".strip(), unseen=True,
         direct=channel.startswith("D"), reply_url=str(body.get("response_url") or ""),
     )  # fmt: skip
 
@@ -82,7 +82,7 @@ def shortcut_heard(body: Payload, intent: str) -> Incoming:
         id=f"{NAME}:{team}:shortcut:{body['trigger_id']}",
         place=_place(team, channel, user, str(message.get("thread_ts") or message["ts"])),
         user=f"{NAME}:{user}", text=f"/{intent}", request=Request(intent=intent), direct=channel.startswith("D"),
-        reply_url=str(body.get("response_url") or ""),
+        unseen=True, reply_url=str(body.get("response_url") or ""),
     )  # fmt: skip
 
 

@@ -118,7 +118,7 @@ def errors_response(errors: Mapping[str, str], view: View | None = None) -> dict
 
 def options_response(options: Sequence[Option]) -> dict[str, Any]:
     """Return the answer to a menu that asks what there is to choose."""
-    return {"options": [_option(value, label) for value, label in options if value][:MOST_OPTIONS]}
+    return {"options": [_option(value, label) for value, label in options if _fits(value)][:MOST_OPTIONS]}
 
 
 def _input(field: Field, value: Value) -> Block:
@@ -144,8 +144,9 @@ def _element(field: Field, value: Value) -> dict[str, Any]:
             "type": "multi_external_select", "action_id": BENCHMARKS, "min_query_length": 0,
             "max_selected_items": MOST_CHOSEN,
         }  # fmt: skip
-        if isinstance(value, list) and value:
-            element["initial_options"] = [_option(name, name) for name in value[:MOST_CHOSEN]]
+        chosen = [_option(name, name) for name in value if _fits(name)] if isinstance(value, list) else []
+        if chosen:
+            element["initial_options"] = chosen[:MOST_CHOSEN]
     elif field.kind == "number":
         element = _number(field, value)
     else:
@@ -161,7 +162,7 @@ def _element(field: Field, value: Value) -> dict[str, Any]:
 
 def _menu(field: Field, value: Value) -> dict[str, Any]:
     """Make a menu; of more choices than it can have, the last one is kept, which leads to all others."""
-    fitting = [option for option in field.options if len(option[0]) <= MOST_VALUE]
+    fitting = [option for option in field.options if _fits(option[0])]
     if len(fitting) > MOST_OPTIONS:
         fitting = [*fitting[: MOST_OPTIONS - 1], fitting[-1]]
     options = {name: _option(name, label) for name, label in fitting}
@@ -244,6 +245,10 @@ def _block_ids(view: View) -> set[str]:
 
 def _initial(field: Field) -> Value:
     return list(field.initial) if isinstance(field.initial, tuple) else field.initial
+
+
+def _fits(value: str) -> bool:
+    return 0 < len(value) <= MOST_VALUE
 
 
 def _option(value: str, label: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import asyncio
 import logging
 import re
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import structlog
 from slack_bolt.adapter.aiohttp import to_aiohttp_response, to_bolt_request
@@ -92,8 +92,9 @@ class Listeners:
 
             flow = make_flow(settings, self._installations, self._workspaces.client(), self._bot.redis)
         app = AsyncApp(
-            name=NAME, client=self._workspaces.client(), authorize=self._workspaces, oauth_flow=flow,
-            signing_secret=settings.slack_signing_secret or "", logger=logging.getLogger("slack_bolt"),
+            name=NAME, client=self._workspaces.client(), oauth_flow=flow,
+            authorize=cast("Any", self._workspaces),  # Bolt takes its own class too
+            signing_secret=settings.slack_signing_secret or "", logger=_quiet(),
         )  # fmt: skip
         app.middleware(self._on_event)
         app.command(ANYTHING)(self._on_command)
@@ -197,6 +198,13 @@ class Listeners:
         task = asyncio.create_task(_logged(doing))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _quiet() -> logging.Logger:
+    """Return Bolt's logger without its advice on settings that are meant."""
+    logger = logging.getLogger("slack_bolt")
+    logger.setLevel(logging.ERROR)
+    return logger
 
 
 async def _logged(doing: Coroutine[Any, Any, None]) -> None:

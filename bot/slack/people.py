@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from bot.platforms.base import Person
+from handlers.incoming import Language
 
 if TYPE_CHECKING:
     from bot.slack.workspaces import Workspaces
@@ -53,5 +54,7 @@ class People:
             return Person(), UNKNOWN_FOR
         facts = answer.get("user") or {}
         locale = str(facts.get("locale") or "")
-        language = None if not locale else ("zh" if locale.lower().startswith("zh") else "en")
+        language: Language | None = None
+        if locale:
+            language = "zh" if locale.lower().startswith("zh") else "en"
         return Person(language=language, timezone=str(facts.get("tz") or "")), KNOWN_FOR

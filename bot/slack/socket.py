@@ -1,95 +1,195 @@
-"""The Socket Mode connection, and what is done about one that does not come back by itself.
+"""The Socket Mode connection: one socket, replaced before Slack takes it away and whenever it broke.
 
-slack_sdk's client reconnects in most cases, but asks for no new address where the one it has is refused (after an
-outage its ticket is stale), and can be left with no task that would try. So it is watched from outside: first it is
-made to ask for a new address, and where that does not help it is replaced.
+slack_sdk's own client asks for addresses without a pause where Slack refuses sockets, which soon asks too often, and
+closes a socket before it has the next. Here the old one is read until the new one is open, whoever sends us away.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
-import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+import json
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any
 
+import aiohttp
 import structlog
-from slack_bolt.adapter.socket_mode.async_handler import AsyncSocketModeHandler
+from slack_bolt.request.async_request import AsyncBoltRequest
+from slack_sdk.errors import SlackApiError
+from slack_sdk.proxy_env_variable_loader import load_http_proxy_from_env
+
+from bot.slack.calls import answer_of, retry_after
 
 if TYPE_CHECKING:
     from slack_bolt.async_app import AsyncApp
+    from slack_bolt.response import BoltResponse
 
 log = structlog.get_logger(__name__)
 
-PING_EVERY = 5.0
-"""Seconds between two pings; a socket on which four were not answered is given up."""
-LOOK_EVERY = 1.0
-NEW_ADDRESS_AFTER = 8.0
-"""Seconds without a connection after which the client has to ask for a new address."""
-REPLACED_AFTER = 40.0
-"""Seconds without a connection after which the client is replaced."""
+PING_EVERY = 10.0
+"""Seconds between two pings; a socket on which one is not answered within half of that is given up."""
+OPEN_WITHIN = 10.0
+"""Seconds that each step of opening a socket may take: to get an address, to connect, and to be greeted."""
+FIRST_WAIT, LONGEST_WAIT = 1.0, 10.0
+"""Seconds between two tries; Slack lets few addresses be asked for in a minute."""
+UNREACHED_WAIT = 3.0
+"""The most seconds between two tries of which Slack hears nothing."""
+LINGERS = 2.0
+"""Seconds for which a socket stays open after it was replaced, for what is acknowledged still."""
+
+
+class _Refused(Exception):
+    """Slack takes no socket now."""
 
 
 class Connection:
     """Keeps one socket open until cancelled."""
 
-    def __init__(self, app: AsyncApp, app_token: str, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, app: AsyncApp, app_token: str) -> None:
         self._app = app
         self._app_token = app_token
-        self._clock = clock
-        self._handler: AsyncSocketModeHandler | None = None
-        self._connecting: asyncio.Task[None] | None = None
+        self._socket: aiohttp.ClientWebSocketResponse | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
-        """Connect, and again whenever the connection is lost."""
-        try:
-            while True:
-                await self._open()
-                await self._watch()
-                log.warning("Slack cannot be reached; starting the connection anew")
-                await self.close()
-        finally:
-            await self.close()
+        """Hear what people say, over one socket after another."""
+        async with aiohttp.ClientSession() as session:
+            try:
+                while True:
+                    socket = await self._open(session)
+                    old, self._socket = self._socket, socket
+                    if old is not None:
+                        self._beside(_let_go(old))
+                    leaving = asyncio.Event()
+                    self._beside(self._read(socket, leaving))
+                    await leaving.wait()
+            finally:
+                for task in self._tasks:
+                    task.cancel()
+                await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def connected(self) -> bool:
         """Tell whether we hear what people say."""
-        return self._handler is not None and await self._handler.client.is_connected()
+        return self._socket is not None and not self._socket.closed
 
-    async def close(self) -> None:
-        """Let go of the socket."""
-        if self._connecting is not None:
-            self._connecting.cancel()
-            await asyncio.gather(self._connecting, return_exceptions=True)
-        handler, self._handler, self._connecting = self._handler, None, None
-        if handler is not None:
-            with contextlib.suppress(Exception):  # it is thrown away, in whatever state it is
-                async with asyncio.timeout(5):
-                    await handler.client.close()
+    # how a socket is opened
 
-    async def _open(self) -> None:
-        quiet = logging.getLogger("slack_bolt.socket")
-        self._handler = AsyncSocketModeHandler(self._app, self._app_token, logger=quiet, ping_interval=PING_EVERY)
-        # it comes back only once it is connected, which may be never
-        self._connecting = asyncio.create_task(self._handler.connect_async())
-
-    async def _watch(self) -> None:
-        """Come back when the client has been without a connection for too long."""
-        assert self._handler is not None
-        lost_at: float | None = self._clock()
-        asked = 0
+    async def _open(self, session: aiohttp.ClientSession) -> aiohttp.ClientWebSocketResponse:
+        """Return a socket that Slack has greeted us on, however long that takes."""
+        wait = FIRST_WAIT
         while True:
-            await asyncio.sleep(LOOK_EVERY)
-            if await self.connected():
-                if lost_at is not None:
-                    log.info("connected to Slack")
-                lost_at, asked = None, 0
-                continue
-            lost_at = self._clock() if lost_at is None else lost_at
-            away = self._clock() - lost_at
-            if away > REPLACED_AFTER:
+            try:
+                socket = await self._try(session)
+            except SlackApiError as error:
+                status, data = answer_of(error)
+                wait = max(wait, retry_after(error))
+                reason = data.get("error") or status
+                log.warning("Slack lets no connection open; see `scopebot doctor`", reason=reason, wait=wait)
+                await asyncio.sleep(wait)
+            except (_Refused, aiohttp.WSServerHandshakeError) as error:
+                log.warning("Slack takes no connection now", reason=str(error), wait=wait)
+                await asyncio.sleep(wait)
+            except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                wait = min(wait, UNREACHED_WAIT)
+                log.warning("Slack cannot be reached", reason=repr(error), wait=wait)
+                await asyncio.sleep(wait)
+            else:
+                log.info("connected to Slack")
+                return socket
+            wait = min(2 * wait, LONGEST_WAIT)
+
+    async def _try(self, session: aiohttp.ClientSession) -> aiohttp.ClientWebSocketResponse:
+        """Open a socket. Raises `SlackApiError` and `_Refused` where Slack does not let us."""
+        async with asyncio.timeout(OPEN_WITHIN):
+            address = await self._app.client.apps_connections_open(app_token=self._app_token)
+        async with asyncio.timeout(OPEN_WITHIN):
+            socket = await session.ws_connect(
+                str(address["url"]), heartbeat=PING_EVERY, proxy=load_http_proxy_from_env()
+            )
+        try:
+            async with asyncio.timeout(OPEN_WITHIN):
+                greeting = _frame(await socket.receive())
+            if greeting.get("type") != "hello":
+                raise _Refused(greeting.get("reason") or "no greeting")
+        except BaseException:
+            await _close(socket)
+            raise
+        return socket
+
+    # what is heard
+
+    async def _read(self, socket: aiohttp.ClientWebSocketResponse, leaving: asyncio.Event) -> None:
+        """Handle what comes over a socket to its end; it is `leaving` from when another one is needed."""
+        try:
+            async for message in socket:
+                frame = _frame(message)
+                if frame.get("type") == "disconnect":
+                    log.info("Slack takes the connection away", reason=frame.get("reason"))
+                    leaving.set()
+                elif "envelope_id" in frame:
+                    self._beside(self._handle(socket, frame))
+        finally:
+            leaving.set()
+            await _close(socket)
+
+    async def _handle(self, socket: aiohttp.ClientWebSocketResponse, frame: dict[str, Any]) -> None:
+        """Have a payload handled, and acknowledge it if that went well; else Slack delivers it again."""
+        request = AsyncBoltRequest(mode="socket_mode", body=frame.get("payload") or {})
+        response = await self._app.async_dispatch(request)
+        if response.status != 200:
+            return
+        answer = _payload(response) if frame.get("accepts_response_payload") else {}
+        ack = json.dumps({"envelope_id": frame["envelope_id"], **answer})
+        for way in (socket, self._socket):
+            if way is not None and not way.closed:
+                try:
+                    await way.send_str(ack)
+                except ConnectionError:
+                    continue
                 return
-            if away > NEW_ADDRESS_AFTER * (asked + 1):
-                asked += 1
-                log.warning("no connection to Slack; asking for a new address", seconds=round(away))
-                self._handler.client.wss_uri = None
+        log.info("a connection ended before what came over it was acknowledged; it comes again")
+
+    def _beside(self, doing: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(_logged(doing))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _frame(message: aiohttp.WSMessage) -> dict[str, Any]:
+    """Return what a message of Slack's says; nothing for what is no JSON object."""
+    if message.type is not aiohttp.WSMsgType.TEXT:
+        return {}
+    try:
+        frame = json.loads(message.data)
+    except ValueError:
+        return {}
+    return frame if isinstance(frame, dict) else {}
+
+
+def _payload(response: BoltResponse) -> dict[str, Any]:
+    """Return what is answered with an acknowledgement."""
+    if not response.body:
+        return {}
+    if response.headers.get("content-type", [""])[0].startswith("application/json"):
+        return {"payload": json.loads(response.body)}
+    return {"payload": {"text": response.body}}
+
+
+async def _let_go(socket: aiohttp.ClientWebSocketResponse) -> None:
+    """Close a socket that was replaced, once what came over it can be acknowledged."""
+    await asyncio.sleep(LINGERS)
+    await _close(socket)
+
+
+async def _close(socket: aiohttp.ClientWebSocketResponse) -> None:
+    """Close a socket; the session drops one on which nobody answers."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(LINGERS):
+            await socket.close()
+
+
+async def _logged(doing: Coroutine[Any, Any, None]) -> None:
+    try:
+        await doing
+    except Exception:
+        log.exception("something that Slack said was not heard")

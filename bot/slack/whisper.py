@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import structlog
 
 from bot.platforms.base import Denied, PlaceClosed, RateLimited
-from bot.slack.calls import BlocksRefused
 from bot.slack.address import is_direct, spot_of, target_of, user_of
+from bot.slack.calls import BlocksRefused
 
 if TYPE_CHECKING:
     import aiohttp

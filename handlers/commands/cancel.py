@@ -7,9 +7,11 @@ import asyncio
 from handlers.context import Context
 from handlers.figures import run_names
 from handlers.message import Message
+from handlers.policy import may_stop
 from handlers.references import NamesRuns, named_runs
 from handlers.registry import Intent, Words
 from handlers.reply import Reply
+from jobs.errors import NotAllowed
 from jobs.lifecycle import ENDED, RunState
 from jobs.models import Run
 
@@ -26,7 +28,11 @@ async def handle(args: CancelArgs, context: Context) -> Reply:
     runs = await _meant(args, context)
     if not runs:
         return Reply(Message(text=texts("cancel.none")))
-    now = [await services.cancel(run) for run in runs if run.state not in ENDED]
+    going = [run for run in runs if run.state not in ENDED]
+    others = [run for run in going if not may_stop(run, context.incoming, services.config)]
+    if others:
+        raise NotAllowed(runs=run_names(others))
+    now = [await services.cancel(run) for run in going]
     said = []
     if now:
         done = all(run.state is RunState.CANCELLED for run in now)

@@ -14,7 +14,8 @@ from handlers.texts import Texts
 from jobs.catalog import Catalog, snapshot
 
 ORDER = (
-    "eval", "perf", "benchmarks", "status", "results", "logs", "cancel", "resume", "rerun", "dashboard", "help",
+    "eval", "perf", "benchmarks", "status", "results", "diagnose", "logs", "cancel", "resume", "rerun", "dashboard",
+    "headlines", "help",
 )  # fmt: skip
 """How help lists the intents: by what a newcomer needs first."""
 _EDGES = re.compile(r"^[\s\-—–/`]+|[\s`?？]+$")

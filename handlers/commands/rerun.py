@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Literal
 
 from pydantic import Field, JsonValue, ValidationError
 
@@ -27,6 +28,8 @@ class RerunArgs(Args):
     model: str | None = None
     datasets: tuple[str, ...] | None = None
     limit: int | float | None = Field(None, gt=0)
+    full: Literal[True] | None = None
+    """All samples, where the old run had a limit."""
     api_url: str | None = None
     api_key_name: str | None = None
     eval_type: str | None = None
@@ -84,6 +87,8 @@ async def _changed(spec: EvalSpec, args: RerunArgs, context: Context) -> list[Ev
         "eval_batch_size": args.eval_batch_size or batch,
         "resumes": None,
     }
+    if args.full:
+        changes["limit"] = None
     for name in ("limit", "repeats", "seed"):
         if getattr(args, name) is not None:
             changes[name] = getattr(args, name)
@@ -139,5 +144,8 @@ INTENT = Intent(
         zh=("重跑", "重新跑", "再跑一次", "重新评测", "再来一次"),
     ),
     positional=("run",),
-    examples={"en": ("rerun r12", "rerun r12 with 100 samples on prod"), "zh": ("重跑 r12", "重跑 r12，100 条")},
+    examples={
+        "en": ("rerun r12", "rerun r12 with 100 samples on prod", "rerun r12 in full"),
+        "zh": ("重跑 r12", "重跑 r12，100 条", "全量重跑 r12"),
+    },
 )

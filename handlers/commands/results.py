@@ -17,6 +17,7 @@ from handlers.message import Message, Table
 from handlers.references import NamesRuns, named_runs
 from handlers.registry import Intent, Words
 from handlers.reply import Reply
+from handlers.shortcuts import without_shortcuts
 from handlers.texts import Texts
 from jobs.lifecycle import ENDED, RunState
 from jobs.models import PerfSpec, Run
@@ -41,7 +42,9 @@ async def handle(args: ResultsArgs, context: Context) -> Reply:
         if left:
             said = [texts("result.not_ended", run=run.name, state=texts(f"state.{run.state}")) for run in left]
             return Reply(Message(text=" ".join(said)))
-        return Reply(await asyncio.to_thread(result_of, named, services.store, texts, services.links))
+        result = await asyncio.to_thread(result_of, named, services.store, texts, services.links)
+        # several that are named need not be all of what was asked for together, which their buttons would mean
+        return Reply(result if len(named) == 1 else without_shortcuts(result))
     if context.thread_runs and not args.model_fields_set:
         return await reply_on(context.thread_runs, context)
     vocabulary = await services.vocabulary()

@@ -9,11 +9,12 @@ from handlers.context import Context
 from handlers.figures import date_text, run_names
 from handlers.message import Message
 from handlers.paused import go_on, is_at
-from handlers.policy import resolve_again
+from handlers.policy import may_stop, resolve_again
 from handlers.references import NamesRuns, named_runs, which_run
 from handlers.registry import Intent, Words
 from handlers.reply import Reply
 from handlers.submit import submit
+from jobs.errors import NotAllowed
 from jobs.lifecycle import ENDED, RunState
 from jobs.models import Run, Spec
 
@@ -29,7 +30,7 @@ async def handle(args: ResumeArgs, context: Context) -> Reply:
     if len(named) > 1:
         return await _resume_all(named, context)
     if not named and context.thread_runs:
-        gone_on = await asyncio.to_thread(store.followers, context.thread_runs)
+        gone_on = await asyncio.to_thread(_gone_on, context)
         unfinished = {RunState.PAUSED, RunState.FAILED, RunState.CANCELLED}
         left = [run for run in context.thread_runs if run.state in unfinished and run.id not in gone_on]
         if not left:
@@ -43,20 +44,27 @@ async def handle(args: ResumeArgs, context: Context) -> Reply:
     run = named[0]
     if run.state is RunState.PAUSED and await _is_asked_here(run, context):
         return await go_on(run, context.services, context.texts)
-    run = await _freed(run, context)
+    (run,) = await _freed([run], context)
     reason = _why_not(run, context)
     if reason is not None:
         return Reply(Message(text=reason), refused=run.files_gone_at is not None)
     return await submit(context, [await _again(run, context)])
 
 
+def _gone_on(context: Context) -> set[int]:
+    """Return the runs of this conversation that others go on from already; handled again, a message started none."""
+    store = context.services.store
+    newer = store.followers(context.thread_runs)
+    return {old for old, run in newer.items() if store.group(run.group_id).source != context.incoming.id}
+
+
 async def _resume_all(runs: Sequence[Run], context: Context) -> Reply:
     """Go on with each of the runs that can be gone on with, and say why the others cannot."""
     texts = context.texts
     paused = [run for run in runs if run.state is RunState.PAUSED and await _is_asked_here(run, context)]
+    others = await _freed([run for run in runs if run not in paused], context)
     for run in paused:
         await go_on(run, context.services, texts)
-    others = [await _freed(run, context) for run in runs if run not in paused]
     left = [run for run in others if _why_not(run, context) is None]
     said = [texts("paused.goes_on", run=run_names(paused))] if paused else []
     said += [reason for run in others if (reason := _why_not(run, context)) is not None]
@@ -70,9 +78,13 @@ async def _is_asked_here(run: Run, context: Context) -> bool:
     return is_at(await asyncio.to_thread(context.services.store.group, run.group_id), context.incoming.place)
 
 
-async def _freed(run: Run, context: Context) -> Run:
-    """Return a run as it is; one that is paused in another conversation ends there, to go on in this one."""
-    return await context.services.cancel(run) if run.state is RunState.PAUSED else run
+async def _freed(runs: Sequence[Run], context: Context) -> list[Run]:
+    """Return runs as they are; one that is paused in another conversation ends there, to go on in this one."""
+    services = context.services
+    paused = [run for run in runs if run.state is RunState.PAUSED]
+    if others := [run for run in paused if not may_stop(run, context.incoming, services.config)]:
+        raise NotAllowed(runs=run_names(others))
+    return [await services.cancel(run) if run in paused else run for run in runs]
 
 
 def _why_not(run: Run, context: Context) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 from handlers.cards import progress_part, status_message
 from handlers.context import Context
@@ -13,6 +14,7 @@ from handlers.message import Fields, Message, Part, Text
 from handlers.references import NamesRuns, named_runs
 from handlers.registry import Intent, Words
 from handlers.reply import Reply
+from handlers.shortcuts import without_shortcuts
 from jobs.lifecycle import ENDED, RunState
 from jobs.models import Run
 
@@ -28,7 +30,9 @@ async def handle(args: StatusArgs, context: Context) -> Reply:
     """Answer from the store and the runs' progress."""
     services, texts = context.services, context.texts
     if named := await named_runs(args, context):
-        return await reply_on(named, context)
+        reply = await reply_on(named, context)
+        # several that are named need not be all of what was asked for together, which their buttons would mean
+        return reply if len(named) == 1 else replace(reply, message=without_shortcuts(reply.message))
     if context.thread_runs:
         return await reply_on(context.thread_runs, context)
     active = [state for state in RunState if state not in ENDED]
@@ -39,9 +43,9 @@ async def handle(args: StatusArgs, context: Context) -> Reply:
     who: list[Part] = [Text(text=said), *([Fields(items=gpus)] if gpus else [])]
     if not runs:
         return Reply(Message(text=texts("status.none"), parts=tuple(who)))
-    found = {run.id: await services.progress(run.id) for run in runs}
+    found = await services.progress_of([run.id for run in runs])
     runs.reverse()
-    bars = [progress_part(run, found[run.id], texts) for run in runs]
+    bars = [progress_part(run, found.get(run.id), texts) for run in runs]
     parts: Sequence[Part] = bars if len(runs) <= FEW else group_parts(runs, bars, texts)
     return Reply(Message(text=texts("status.running", count=len(runs)), parts=(*parts, *who)))
 
@@ -51,8 +55,7 @@ async def reply_on(runs: Sequence[Run], context: Context) -> Reply:
     services, texts = context.services, context.texts
     if all(run.state in ENDED for run in runs):
         return Reply(await asyncio.to_thread(result_of, runs, services.store, texts, services.links))
-    found = {run.id: await services.progress(run.id) for run in runs}
-    known = {run_id: progress for run_id, progress in found.items() if progress is not None}
+    known = await services.progress_of([run.id for run in runs])
     waiting = any(run.state is RunState.WAITING for run in runs)
     places = await services.places() if waiting else {}
     return Reply(status_message(runs, known, texts, services.links, places))

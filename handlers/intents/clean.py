@@ -29,6 +29,11 @@ def clean(text: str) -> str:
     return _OWN_NAME.sub("", text).strip()
 
 
+def mentions_somebody(text: str) -> bool:
+    """Tell whether a platform's mark of a person or a channel stands in `text`."""
+    return _MENTION.search(text) is not None
+
+
 def without_ticks(text: str) -> str:
     """Return `text` without the ticks of inline code and code blocks."""
     return text.replace("`", " ").strip()

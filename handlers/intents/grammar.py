@@ -23,6 +23,7 @@ from handlers.intents.phrases import (
     TRAINING,
     Phrase,
     asks_for_training,
+    asks_why,
     choose,
     phrases,
 )
@@ -35,7 +36,7 @@ _ASKS_HOW_IT_GOES = re.compile(
     r"\bhow(?:'s|\s+is|\s+are|\s+far)\b|\b(?:done|finished|going)\b|怎么样了|好了吗|完了吗|进展", FLAGS
 )
 HOW = frozenset({"how do i", "怎么用", "如何使用"})
-ABOUT_RUNS = frozenset({"status", "results", "logs", "cancel", "resume", "rerun"})
+ABOUT_RUNS = frozenset({"status", "results", "logs", "cancel", "resume", "rerun", "diagnose"})
 """Intents whose object is a run."""
 _FOR_A_BENCHMARK = re.compile(r"\d[\s-]*shot|zero[\s-]*shot|few[\s-]*shot|\bsubset|子集|样本学习|少样本", FLAGS)
 _ALL = re.compile(r"\b(?:all|everything|every run|both|my (?:runs|jobs))\b|全部|所有|全都", FLAGS)
@@ -73,6 +74,42 @@ _LOOKING = re.compile(
     FLAGS,
 )
 _COMPARE = re.compile(r"\bcompar(?:e|ison)\b|对比|比较", FLAGS)
+_WHOLE_SET = r"(?:(?:whole|entire|full|complete)\s+(?:set|thing|benchmark|data\s?set|test\s?set))"
+_FULL = re.compile(
+    rf"\b(?:in\s+full|full\s+run|(?:on|over|with|using)\s+(?:everything|all(?:\s+of\s+(?:it|them))?|the\s+{_WHOLE_SET})|"
+    rf"all\s+(?:the\s+)?(?:samples|questions)|(?:every|each)\s+(?:sample|question)|without(?:\s+(?:a|any|the))?\s+limit|"
+    rf"no\s+limit)\b|\bfull\b(?=\W*(?:please\W*)?$)|全量|(?:跑|用|在)\s*(?:全部|所有|整个|完整)|"
+    rf"(?:全部|所有)(?:的)?(?:样本|数据|题目?)|完整地?(?:跑|评测|运行|重跑)|不限(?:制)?(?:样本|条数|数量)|去掉(?:limit|限制|上限)",
+    FLAGS,
+)
+"""All samples, where the run before had a limit."""
+_FULL_ALONE = re.compile(
+    rf"\W*(?:please\s+|now\s+)?(?:(?:do|start|make|give\s+me|run|try)\s+)?(?:(?:a|the|it|that|this)\s+)?"
+    rf"(?:full\s+run|in\s+full|on\s+everything|on\s+the\s+{_WHOLE_SET})(?:\s+(?:of|for))?(?:\s+(?:it|please|now))?\W*"
+    r"|\W*(?:请|帮我|那就|再)*(?:跑|运行|评测|用)?(?:一下|一次|一遍)?(?:全量|(?<=跑)全部|(?<=跑一下)全部)(?:样本|数据)?"
+    r"(?:跑|运行|评测)?(?:一下|一次|一遍)?吧?\W*",
+    FLAGS,
+)
+_HEADLINES = re.compile(
+    r"\b(?:stop|don'?t|do\s+not|no\s+longer|never|start|keep|please)\s+(?:post|announc|shar|send|broadcast)\w*\s+"
+    r"(?:the\s+|your\s+|any\s+|more\s+)*(?:results?|headlines?|scores?)\b(?=.*\b(?:channel|here)\b)"
+    r"|\bheadlines\b|(?:结果|成绩|分数).{0,6}(?:发|播|推送?)到?.{0,3}(?:频道|群)|频道播报",
+    FLAGS,
+)
+_OFF = re.compile(
+    r"\b(?:off|stop|don'?t|do\s+not|no(?:\s+more|\s+longer)?|disable|never|mute|without)\b|关|不要|别|停|不再|禁止|取消|不用",
+    FLAGS,
+)
+_ON = re.compile(r"\b(?:on|start|enable|keep|again|resume|post|turn\s+on)\b|开|恢复|要(?!吗)|发到", FLAGS)
+_ASKS_WHETHER = re.compile(r"^\W*(?:are|is|do|does)\b|吗|是否|有没有", FLAGS)
+_ERROR = re.compile(
+    r"\b\w*(?:Error|Exception|Timeout)\b|\bTraceback\b|\b[45]\d\d\b|报错|异常|\bno space left\b|\brefused\b|"
+    r"\bno module named\b|\bout of memory\b",
+    FLAGS,
+)
+_TRACEBACK = re.compile(r"Traceback \(most recent call last\)|^\W*(?:\w+\.)*\w+(?:Error|Exception):\s", FLAGS)
+_ASKED_WHY = re.compile(r"^\W*(?:(?:why|diagnose|what went wrong)\b|为什么|为啥|排查(?:一下)?)[\s:,?]*", FLAGS)
+_MOST_ERROR = 4_000
 _COUNT = re.compile(r"\d|百|十|half|一半", FLAGS)
 _ATTEMPT = re.compile(r"\b(?:run|test|score|benchmark|measure)\s+(?:\S+\s+){1,5}?(?:on|against)\s+\S", FLAGS)
 _NAMED = re.compile(
@@ -145,6 +182,8 @@ def _request(text: str, vocabulary: Vocabulary) -> Parsed:
     if asks_for_training(masked, named, has_dataset=has_dataset):
         return Parsed(intent="none", question="none.not_me")
     name = _intent_of(masked, named, found)
+    if name is None and _TRACEBACK.search(text):
+        name = "diagnose"
     if name in {None, "eval"}:
         for future, pattern in FUTURE:
             if future not in intents() and pattern.search(text):
@@ -156,6 +195,8 @@ def _request(text: str, vocabulary: Vocabulary) -> Parsed:
 
 def _intent_of(masked: str, named: list[Phrase], found: list[Mention]) -> str | None:
     """Decide from what is said about runs, then from the intents' words, then from names alone."""
+    if outright := _outright(masked, found):
+        return outright
     kinds = {mention.kind for mention in found}
     run = bool(_runs_of(masked))
     others = [phrase for phrase in named if phrase.intent in ABOUT_RUNS]
@@ -179,6 +220,15 @@ def _intent_of(masked: str, named: list[Phrase], found: list[Mention]) -> str | 
     if name is None and kinds == {"model", "dataset"} and not DENIED.search(masked):
         return "eval"
     return name
+
+
+def _outright(masked: str, found: list[Mention]) -> str | None:
+    """Return what a sentence asks for by its whole form, whatever words of other intents are in it."""
+    if _HEADLINES.search(masked):
+        return "headlines"
+    if asks_why(masked):
+        return "diagnose"
+    return "rerun" if not found and _FULL_ALONE.fullmatch(_without_runs(masked)) else None
 
 
 def _only_describes(named: list[Phrase], kinds: set[Kind]) -> bool:
@@ -219,6 +269,8 @@ def _read_rerun(intent: Intent, text: str, vocabulary: Vocabulary) -> Parsed:
     for phrase in sorted((*intent.words.en, *intent.words.zh), key=len, reverse=True):
         rest = re.sub(re.escape(phrase), " ", rest, flags=FLAGS)
     args, out = read_eval(intent, squeeze(rest), vocabulary)
+    if "limit" not in args and _FULL.search(text):
+        args["full"] = True
     if runs := _runs_of(text):
         args |= args_of(runs)
     if _FOR_A_BENCHMARK.search(PER_SUBSET.sub(" ", rest)) and "dataset_args" not in args:  # for which one, nobody said
@@ -265,6 +317,21 @@ def _read_benchmarks(_intent: Intent, text: str, found: list[Mention]) -> dict[s
     return {"query": said} if said and (about or said.isascii() or len(said) <= 12) else {}
 
 
+def _read_diagnose(intent: Intent, text: str, found: list[Mention]) -> dict[str, JsonValue]:
+    """diagnose: a run, several, or an error that is pasted."""
+    if runs := _read_runs(intent, text, found):
+        return runs
+    rest = _ASKED_WHY.sub("", text).strip()
+    return {"error": rest[:_MOST_ERROR]} if _ERROR.search(rest) else {}
+
+
+def _read_headlines(_intent: Intent, text: str, _found: list[Mention]) -> dict[str, JsonValue]:
+    """headlines: on or off; a question says neither."""
+    if _OFF.search(text):
+        return {"on": False}
+    return {"on": True} if _ON.search(text) and not _ASKS_WHETHER.search(text) else {}
+
+
 def _read_help(_intent: Intent, text: str, found: list[Mention]) -> dict[str, JsonValue]:
     """help: about an intent that is named beside it."""
     named = [phrase.intent for phrase in phrases(mask(text, found)) if phrase.intent != "help"]
@@ -276,6 +343,8 @@ def _read_help(_intent: Intent, text: str, found: list[Mention]) -> dict[str, Js
 
 _READERS: dict[str, Callable[[Intent, str, list[Mention]], dict[str, JsonValue]]] = {
     "cancel": _read_cancel,
+    "diagnose": _read_diagnose,
+    "headlines": _read_headlines,
     "results": _read_results,
     "benchmarks": _read_benchmarks,
     "help": _read_help,

@@ -17,7 +17,7 @@ DESCRIBE = frozenset({
 
 WEAK = DESCRIBE | {
     "help", "hi", "hello", "你好", "帮助", "帮帮我", "usage", "report", "output of", "输出", "queue", "队列", "报告",
-    "基准", "数据集", "how do i", "怎么用", "finished",
+    "基准", "数据集", "how do i", "怎么用", "finished", "why", "how come", "what happened", "为什么", "为啥", "为何",
 }  # fmt: skip
 """Phrases that only count when nothing stronger is said: "hi, can you help me evaluate …"."""
 
@@ -36,6 +36,15 @@ DENIED = re.compile(
     r"\b(?:don'?t|do\s+not|never|stop)\s+(?:run|evaluat|eval|test|benchmark)|(?:别|不要|不用|先不)\s*再?(?:跑|测|评)",
     FLAGS,
 )
+_SUGGESTS = re.compile(r"\s*(?:not\b|don'?t\b|do\s+not\b|would\b|should\b|bother\b|wait\b|不(?!行|动|了))", FLAGS)
+"""After "why": it is a proposal, and no question about what happened."""
+WHY = re.compile(
+    r"\W*(?:(?:so|but|and|hey|hi|hello|ok|okay|well|please|pls|then|请问|请|那么?|但是?|所以|你好)[\s,]+)*"
+    r"(?:\b(?:why|how\s+come|what\s+went\s+wrong|what(?:'s|\s+is)\s+wrong)\b|(?:请问)?(?:为什么|为啥|为何))",
+    FLAGS,
+)
+"""A sentence that begins so asks for a reason, whatever else it names: "why did it stop?"."""
+
 _NOUN = re.compile(
     r"(?:\b(?:the|this|that|last|latest|previous|my|each|every|a|an|is|was|which|what|of)(?:\s+(?:last|latest|newest|first))?\s+)$",
     FLAGS,
@@ -106,7 +115,8 @@ def phrases(masked: str) -> list[Phrase]:
     return [
         phrase
         for place, phrase in enumerate(found)
-        if phrase.intent not in {"eval", "perf"} or _is_verb(masked, phrase, found[place + 1 : place + 2])
+        if (phrase.intent not in {"eval", "perf"} or _is_verb(masked, phrase, found[place + 1 : place + 2]))
+        and not (phrase.intent == "diagnose" and _SUGGESTS.match(masked, phrase.end))
     ]
 
 
@@ -136,6 +146,12 @@ def choose(found: list[Phrase], *, concrete: bool) -> str | None:
     if strong:
         return strong[0].intent
     return found[0].intent if found and found[0].said not in CASUAL else None
+
+
+def asks_why(masked: str) -> bool:
+    """Tell whether a sentence begins by asking for a reason."""
+    why = WHY.match(masked)
+    return why is not None and not _SUGGESTS.match(masked, why.end())
 
 
 def asks_for_training(masked: str, found: list[Phrase], *, has_dataset: bool) -> bool:

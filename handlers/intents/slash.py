@@ -44,6 +44,15 @@ def parse_slash(text: str, vocabulary: Vocabulary) -> Parsed | None:
     return None if intent is None else _parse(intent, rest, vocabulary)
 
 
+def named_intent(text: str) -> str | None:
+    """Return the intent of a slash command that says nothing more, as `/eval` or `/scopebot eval`; else None."""
+    words = [word.removeprefix("/").lower() for word in text.split()]
+    if not text.startswith("/") or len(words) != (2 if words[0] in _OWN else 1):
+        return None
+    intent = _commands().get(words[-1])
+    return None if intent is None else intent.name
+
+
 def _commands() -> Mapping[str, Intent]:
     """Slash commands without their stroke, and the intents' own names."""
     named = {slash.removeprefix("/").lower(): intent for intent in intents().values() for slash in intent.slash}
@@ -74,6 +83,8 @@ def _parse(intent: Intent, rest: str, vocabulary: Vocabulary) -> Parsed:
 
 def _is_sentence(intent: Intent, bare: list[str]) -> bool:
     """Words that are not just the values of the positional fields: "qwen-plus on gsm8k, 100 samples"."""
+    if intent.name == "headlines":
+        return True
     if "run" in intent.positional:
         return any(not RUN_REF.fullmatch(word) and not word.isdecimal() for word in bare)
     return any(word.lower() in SENTENCE_WORDS or not word.isascii() for word in bare)

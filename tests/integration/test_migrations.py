@@ -16,13 +16,19 @@ from sqlalchemy import Engine, inspect, text
 from sqlalchemy.exc import IntegrityError
 
 import bot.outbox
+import bot.slack.installations
+import handlers.channel_settings
 import handlers.open_requests
+import handlers.presses
 import handlers.questions
 import jobs.ledger
 from jobs.db import HEAD, MIGRATIONS, Base, current_revision, migrate, open_engine, reading
 
 ROOT = Path(__file__).resolve().parents[2]
-OWNERS = (bot.outbox, handlers.open_requests, handlers.questions, jobs.ledger)
+OWNERS = (
+    bot.outbox, bot.slack.installations, handlers.channel_settings, handlers.open_requests, handlers.presses,
+    handlers.questions, jobs.ledger,
+)  # fmt: skip
 """Imported so that all tables stand on `Base`."""
 
 

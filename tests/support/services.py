@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 
 from bot.services import make_vocabulary
 from handlers.conversation import converse
@@ -57,6 +58,9 @@ class FakeServices:
 
     async def progress(self, run_id: int) -> Progress | None:
         return self.progresses.get(run_id)
+
+    async def progress_of(self, run_ids: Sequence[int]) -> dict[int, Progress]:
+        return {run_id: self.progresses[run_id] for run_id in run_ids if run_id in self.progresses}
 
     async def log_tail(self, run_id: int) -> str:
         return self.logs.get(run_id, "")

@@ -4,20 +4,23 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import update
 from sqlalchemy.exc import OperationalError
 from support.services import FakeServices
 
+from handlers.incoming import Request
 from handlers.message import Buttons, Log, Message, Table
 from handlers.reply import Reply
 from jobs.config import Config
-from jobs.db import migrate, open_engine
+from jobs.db import migrate, open_engine, transaction
 from jobs.lifecycle import RunState
 from jobs.models import BenchmarkResult, EvalSpec, MetricResult, Progress, Run, RunResult
-from jobs.store import Store
+from jobs.store import RunRow, Store
 
 CONFIG = Config.model_validate({
     "models": {"prod": {"model": "qwen-plus", "api_url": "http://10.0.0.5/v1"}},
@@ -594,6 +597,107 @@ def test_a_spec_survives_its_way_through_the_database(services: FakeServices) ->
         source="s", platform="p", channel="c", thread="t", user="u", language="zh", text="原文", specs=[spec]
     )
     assert services.store.run(run.id).spec == spec
+
+
+# forms, languages, time zones
+
+
+async def test_a_form_asks_for_what_a_sentence_asks_for(services: FakeServices) -> None:
+    await services.say("evaluate prod on gsm8k, 20 samples")
+    (reply,) = await services.say(
+        "", request=Request(intent="eval", args={"model": "prod", "datasets": ["gsm8k"], "limit": 20})
+    )
+    assert reply.group == 2
+    assert services.store.run(2).spec.model_copy(update={"first_look": ()}) == services.store.run(1).spec.model_copy(
+        update={"first_look": ()}
+    )
+    assert services.store.group(2).text == '/eval model=prod datasets=["gsm8k"] limit=20'
+
+
+async def test_a_form_about_the_run_of_a_thread_means_that_one(services: FakeServices) -> None:
+    await services.say("evaluate prod on gsm8k, 20 samples")
+    (reply,) = await services.say("/rerun", request=Request(intent="rerun"), thread_run=1)
+    assert reply.group == 2
+    assert services.store.group(2).text == "/rerun"
+
+
+async def test_nothing_reaches_a_run_from_a_form_that_may_not_be_written(services: FakeServices) -> None:
+    key = "sk-abcdefghijklmnopqrstuvwxyz0123456789"
+    for args in ({"model": "prod", "datasets": ["gsm8k"], "api_url": f"http://h/{key}"}, {"model": "@/etc/passwd"}):
+        (reply,) = await services.say("", request=Request(intent="eval", args=args))
+        assert reply.refused
+        assert key not in reply.message.model_dump_json()
+    assert not services.store.runs()
+    assert (await services.say("", request=Request(intent="frobnicate")))[0].refused
+
+
+async def test_a_form_that_lacks_something_is_asked_for_it(services: FakeServices) -> None:
+    (reply,) = await services.say("", request=Request(intent="eval", args={"model": "prod", "limit": 20}))
+    assert reply.missing == "datasets"
+    assert (await services.say("gsm8k"))[0].group == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "chinese"),
+    [
+        ({"text": "/status", "language": "zh"}, True),
+        ({"text": "/status", "language": "en"}, False),
+        ({"text": "/status"}, False),
+        ({"text": "/状态", "language": "en"}, True),
+        ({"text": "status", "language": "zh"}, False),
+        ({"text": "状态", "language": "en"}, True),
+        ({"text": "", "request": Request(intent="status"), "language": "zh"}, True),
+        ({"text": "", "button": "q9:run", "language": "zh"}, True),
+        ({"text": "", "button": "r9-a1:stop", "language": "zh"}, True),
+    ],
+    ids=str,
+)
+async def test_the_answer_is_in_the_language_of_the_words_or_else_the_persons_own(
+    services: FakeServices, said: dict[str, Any], *, chinese: bool
+) -> None:
+    (reply,) = await services.say(**said)
+    assert any("\u4e00" <= char <= "\u9fff" for char in reply.message.text) is chinese
+
+
+async def test_a_bug_is_told_in_the_persons_language(services: FakeServices, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(**_: object) -> None:
+        raise RuntimeError("x")
+
+    monkeypatch.setattr(services.store, "runs", broken)
+    for said in ({"text": "/status"}, {"text": "", "button": "do:status"}):
+        (reply,) = await services.say(language="zh", **said)  # type: ignore[arg-type]
+        assert "内部出错" in reply.message.text
+
+
+LATE = datetime(2026, 11, 23, 23, 30, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("said", "default", "column", "shown"),
+    [
+        ("Asia/Shanghai", "UTC", "Ended (Asia/Shanghai)", "2026-11-24 07:30"),
+        ("", "America/New_York", "Ended (America/New_York)", "2026-11-23 18:30"),
+        ("Nowhere/Land", "UTC", "Ended (UTC)", "2026-11-23 23:30"),
+        ("/etc/passwd", "also nowhere", "Ended (UTC)", "2026-11-23 23:30"),
+    ],
+)
+async def test_times_are_told_in_the_persons_time_zone(
+    services: FakeServices, said: str, default: str, column: str, shown: str
+) -> None:
+    defaults = services.config.defaults.model_copy(update={"timezone": default})
+    services.config = services.config.model_copy(update={"defaults": defaults})
+    for _ in range(2):
+        await services.say("evaluate prod on gsm8k, 20 samples")
+    succeed(services, services.store.run(1))
+    await services.say("cancel r2")
+    with transaction(services.store.engine) as session:
+        session.execute(update(RunRow).values(ended_at=LATE, files_gone_at=LATE))
+    (reply,) = await services.say("results", timezone=said)
+    (table,) = [part for part in reply.message.parts if isinstance(part, Table)]
+    assert table.columns[-1] == column
+    assert table.rows[0][-1] == shown
+    for about_files in ("resume r2", "logs of r2"):
+        assert shown[:10] in (await services.say(about_files, timezone=said))[0].message.text
 
 
 # a request for several runs

@@ -196,6 +196,8 @@ async def test_installs_need_an_https_address_and_are_counted(look: Look, tmp_pa
     await Installations(engine).async_save_bot(bot)
     engine.dispose()
     assert (await look(**known))["Slack"].state == "workspaces that installed it: 1"
+    found = await look(**known, slack_bot_token=BOT)
+    assert found["Slack"].state == "workspaces that installed it: 1; SLACK_BOT_TOKEN is not used"
 
 
 async def test_a_slack_that_does_not_answer_is_a_finding(look: Look) -> None:

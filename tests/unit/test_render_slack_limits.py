@@ -64,7 +64,9 @@ PARTS: st.SearchStrategy[Part] = st.one_of(
 MESSAGES = st.builds(
     Message,
     text=WORDS,
-    parts=st.lists(PARTS, max_size=8).flatmap(lambda parts: st.sampled_from([1, 1, 1, 9]).map(lambda n: tuple(parts * n))),
+    parts=st.lists(PARTS, max_size=8).flatmap(
+        lambda parts: st.sampled_from([1, 1, 1, 9]).map(lambda n: tuple(parts * n))
+    ),
     mention=st.sampled_from(["", "slack:U123", "feishu:ou_<!channel>"]),
 )
 

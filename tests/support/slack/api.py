@@ -114,7 +114,7 @@ async def answer(world: World, request: web.Request) -> web.StreamResponse:
         fault = None
     if fault and fault.before and fault.kind != "lose":
         response = failed(fault)
-        _log(world, name, began, "", response.status, f"fault: {fault.kind}")
+        _log(world, name, began, team="", status=response.status, error=f"fault: {fault.kind}")
         return response
     call, status, headers = None, 200, dict[str, str]()
     try:
@@ -129,7 +129,7 @@ async def answer(world: World, request: web.Request) -> web.StreamResponse:
     team = call._team.id if call and call._team else ""
     if call and call._team:
         headers["x-oauth-scopes"] = ",".join(sorted(call._team.scopes))
-    _log(world, name, began, team, status, body.get("error", ""))
+    _log(world, name, began, team=team, status=status, error=body.get("error", ""))
     if fault and fault.kind == "lose":
         return lost(request)
     if fault:
@@ -137,10 +137,8 @@ async def answer(world: World, request: web.Request) -> web.StreamResponse:
     return web.Response(text=json.dumps(body), content_type="application/json", status=status, headers=headers)
 
 
-def _log(world: World, name: str, began: float, team: str, status: int, error: str) -> None:
-    world.calls.append({
-        "at": began, "took": time.time() - began, "method": name, "team": team, "status": status, "error": error,
-    })  # fmt: skip
+def _log(world: World, name: str, began: float, **more: Any) -> None:
+    world.calls.append({"at": began, "took": time.time() - began, "method": name, **more})
     world.stats[f"calls {name}"] += 1
 
 
@@ -198,6 +196,9 @@ async def _perform(call: Call) -> dict[str, Any]:
 def _arguments(call: Call) -> None:
     """Check names and types of the parameters, and bring them into one form."""
     method, problems = call.method, list[str]()
+    # bolt names the workspace in each call
+    if call._team and call.args.pop("team_id", call.team.id) != call.team.id:
+        raise Refused("team_not_found")
     for name in call.args:
         if name not in method.required | method.optional:
             problems.append(f"invalid parameter: {name} [json-pointer:/{name}]")

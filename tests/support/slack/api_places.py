@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import base64
-import secrets
 import time
 from typing import Any
 
 from support.slack.api import Call, handles
+from support.slack.chance import token
 from support.slack.workspace import Channel, Message
 from support.slack.world import Refused
 
@@ -53,7 +53,7 @@ async def oauth_access(call: Call) -> dict[str, Any]:
         raise Refused("invalid_code")
     team = call.world.teams[team_id]
     if team.token_state:
-        team.token_state, team.bot_token = "", f"xoxb-{team.number}-{secrets.token_hex(8)}"
+        team.token_state, team.bot_token = "", f"xoxb-{team.number}-{token(8)}"
     person = next(p for p in team.people.values() if not p.is_bot)
     return {
         "app_id": app.id, "authed_user": {"id": person.id}, "scope": ",".join(sorted(team.scopes)),

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import mimetypes
-import secrets
 import time
 from typing import Any
 
 from support.slack import content, events
 from support.slack.api import Call, handles
 from support.slack.blocks import check_view
+from support.slack.chance import token
 from support.slack.workspace import File, Message, View, Workspace
 from support.slack.world import Refused, World
 
@@ -43,7 +43,7 @@ def shown_view(world: World, team: Workspace, view: View, values: dict[str, Any]
 
 def new_hash() -> str:
     """Return a view's new hash."""
-    return f"{int(time.time())}.{secrets.token_hex(4)}"
+    return f"{int(time.time())}.{token(4)}"
 
 
 def new_view(team: Workspace, user: str, view: dict[str, Any], below: View | None = None) -> View:

@@ -68,7 +68,7 @@ def _some_content(value: dict[str, Any], pointer: str, report: Report) -> None:
 def _children(value: Any, pointer: str, report: Report) -> None:
     listing(anything, 10)(value, pointer, report)
     for place, child in enumerate(value if isinstance(value, list) else []):
-        nested = isinstance(child, dict) and child.get("type") in {"container", "carousel"}
+        nested = isinstance(child, dict) and child.get("type") in ("container", "carousel")
         if report.expect(not nested, f"{pointer}/{place}", "containers cannot be nested"):
             _one(child, f"{pointer}/{place}", report)
 

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import hmac
 import json
-import secrets
 import time
-import urllib.parse
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
 from aiohttp import WSMsgType, web
 
 from support.slack.api import Call, handles
+from support.slack.chance import token
+from support.slack.posting import Delivery, Poster
 from support.slack.workspace import Workspace
 from support.slack.world import KEPT, Refused, World
 
@@ -28,35 +26,11 @@ KINDS = {
     "channel_archive": "channels:read", "channel_unarchive": "channels:read", "channel_rename": "channels:read",
     "group_archive": "groups:read", "group_left": "groups:read", "app_home_opened": "", "app_uninstalled": "",
     "tokens_revoked": "", "app_rate_limited": "", "assistant_thread_context_changed": "assistant:write",
+    "file_shared": "files:read", "file_created": "files:read", "file_deleted": "files:read", "function_executed": "",
+    "group_unarchive": "groups:read", "group_rename": "groups:read", "emoji_changed": "emoji:read",
     "message_metadata_posted": "", "team_join": "users:read", "user_change": "users:read",
 }  # fmt: skip
 """The bot events an app may subscribe to, and the scope each needs."""
-
-
-@dataclass
-class Delivery:
-    """One copy of one payload on its way to the app."""
-
-    kind: str
-    what: str
-    event_id: str
-    envelope: str
-    attempt: int = 0
-    sent_at: float = 0.0
-    acked_at: float = 0.0
-    late: bool = False
-    answer: Any = None
-    problem: str = ""
-    socket: int = 0
-    status: int = 0
-    done: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
-
-    def shown(self) -> dict[str, Any]:
-        """Return it for a test."""
-        names = (
-            "kind what event_id envelope attempt sent_at acked_at late answer problem socket status"
-        ).split()  # fmt: skip
-        return {name: getattr(self, name) for name in names}
 
 
 @dataclass(eq=False)
@@ -83,16 +57,15 @@ class Hub:
         self._turn = 0
         self._arrived = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._session: aiohttp.ClientSession | None = None
+        self.poster = Poster(world)
         world.tell = self.tell
 
     async def close(self) -> None:
         """Let go of everything."""
         for task in self._tasks:
             task.cancel()
-        if self._session:
-            await self._session.close()
-        for socket in self.sockets:
+        await self.poster.close()
+        for socket in list(self.sockets):
             await socket.ws.close()
 
     # what is delivered
@@ -113,19 +86,19 @@ class Hub:
             "token": app.verification_token, "team_id": team.id, "context_team_id": team.id,
             "context_enterprise_id": None, "api_app_id": app.id, "event": event, "type": "event_callback",
             "event_id": "", "event_time": int(time.time()), "authorizations": [authorization],
-            "is_ext_shared_channel": False, "event_context": f"4-{secrets.token_hex(16)}",
+            "is_ext_shared_channel": False, "event_context": f"4-{token(16)}",
         }  # fmt: skip
-        settings, event_id = self.world.settings, self._event_id()
+        settings, event_id, envelope = self.world.settings, self._event_id(), self._envelope()
         for copy in range(settings.copies if "events_api" in settings.copied else 1):
             if copy and not settings.same_event:
                 event_id = self._event_id()
-            self.start(self._event(name, payload | {"event_id": event_id}, self._envelope()))
+            self.start(self._event(name, payload | {"event_id": event_id}, envelope))
 
     def _event_id(self) -> str:
         return f"Ev{next(self.world.numbers):09d}"
 
     def _envelope(self) -> str:
-        return f"{next(self.world.numbers):08d}-{secrets.token_hex(8)}"
+        return f"{next(self.world.numbers):08d}-{token(8)}"
 
     def start(self, coroutine: Any) -> None:
         """Have something done beside."""
@@ -139,7 +112,9 @@ class Hub:
         for attempt, delay in enumerate(delays):
             await asyncio.sleep(delay)
             same = self.world.settings.same_envelope
-            delivery = Delivery("events_api", name, payload["event_id"], envelope if same else self._envelope(), attempt)
+            delivery = Delivery(
+                "events_api", name, payload["event_id"], envelope if same else self._envelope(), attempt
+            )
             await self._send(delivery, payload, reason=reason, wait_for_socket=True)
             if delivery.acked_at and not delivery.late:
                 return
@@ -168,7 +143,7 @@ class Hub:
     ) -> None:
         self.log.append(delivery)
         if self.world.app.request_url:
-            await self._post(delivery, payload, reason)
+            await self.poster.post(delivery, payload, reason)
             delivery.done.set()
             return
         socket = await self._next_socket(wait=wait_for_socket)
@@ -206,52 +181,6 @@ class Hub:
             await self._arrived.wait()
         self._turn += 1
         return self.sockets[self._turn % len(self.sockets)]
-
-    # HTTP
-
-    async def _post(self, delivery: Delivery, payload: dict[str, Any], reason: str) -> None:
-        headers = {"Content-Type": "application/x-www-form-urlencoded"}
-        if delivery.kind == "events_api":
-            headers["Content-Type"] = "application/json"
-            body = json.dumps(payload)
-            if delivery.attempt:
-                headers |= {"x-slack-retry-num": str(delivery.attempt), "x-slack-retry-reason": reason or "http_timeout"}
-        elif delivery.kind == "slash_commands":
-            body = urllib.parse.urlencode(payload)
-        else:
-            body = urllib.parse.urlencode({"payload": json.dumps(payload)})
-        delivery.sent_at = time.time()
-        if self.world.faults.dark:
-            await asyncio.sleep(self.world.settings.ack_within)
-            delivery.problem = "http_timeout"
-            return
-        try:
-            delivery.status, text, no_retry = await self.fetch(body, headers)
-        except TimeoutError:
-            delivery.problem = "http_timeout"
-        except (aiohttp.ClientError, OSError):
-            delivery.problem = "connection_failed"
-        else:
-            if delivery.status // 100 == 2:
-                delivery.acked_at = time.time()
-                delivery.answer = _answer(text)
-            else:
-                delivery.problem = "no retry" if no_retry else "http_error"
-
-    async def fetch(self, body: str, headers: dict[str, str]) -> tuple[int, str, bool]:
-        """Post to the app, signed; return the status, the text, and whether it wants no retry."""
-        app = self.world.app
-        stamp = str(int(time.time()) - (3600 if app.signs == "old" else 0))
-        secret = app.signing_secret if app.signs != "bad" else secrets.token_hex(16)
-        digest = hmac.new(secret.encode(), f"v0:{stamp}:{body}".encode(), hashlib.sha256).hexdigest()
-        headers = headers | {"x-slack-request-timestamp": stamp, "x-slack-signature": f"v0={digest}"}
-        if self._session is None:
-            self._session = aiohttp.ClientSession()
-        timeout = aiohttp.ClientTimeout(total=self.world.settings.ack_within)
-        assert app.request_url is not None
-        request = self._session.post(app.request_url, data=body.encode(), headers=headers, timeout=timeout)
-        async with request as response:
-            return response.status, await response.text(), response.headers.get("x-slack-no-retry") == "1"
 
     # sockets
 
@@ -351,21 +280,12 @@ class Hub:
         self.sockets.clear()
 
 
-def _answer(text: str) -> Any:
-    if not text.strip():
-        return None
-    try:
-        return json.loads(text)
-    except ValueError:
-        return {"text": text}
-
-
 @handles("apps.connections.open")
 async def connections_open(call: Call) -> dict[str, Any]:
     """Return a URL for one connection."""
     world = call.world
     if time.monotonic() < world.closed_until:
         raise Refused("internal_error")
-    ticket = secrets.token_hex(16)
+    ticket = token(16)
     world.tickets[ticket] = time.monotonic()
     return {"url": f"{world.url.replace('http', 'ws', 1)}/link?ticket={ticket}&app_id={world.app.id}"}

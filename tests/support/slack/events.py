@@ -19,8 +19,9 @@ def posted(world: World, team: Workspace, message: Message, client_msg_id: str =
     event = team.shown(message) | {"channel": channel.id, "event_ts": message.ts}
     if client_msg_id:
         event["client_msg_id"] = client_msg_id
-    if not message.by_bot and channel.kind != "im" and mentions(message.text, team.bot.id):
-        world.tell(team, "app_mention", event | {"type": "app_mention"})
+    if not message.by_bot and _mentioned(team, channel, message.text):
+        mention = {name: value for name, value in event.items() if name != "subtype"} | {"type": "app_mention"}
+        world.tell(team, "app_mention", mention)
     _tell(world, team, channel, event)
 
 
@@ -29,8 +30,8 @@ def changed(world: World, team: Workspace, message: Message, before: dict[str, A
     if message.by_bot and not world.settings.echo:
         return
     channel, ts = team.channels[message.channel], team.new_ts()
-    newly = mentions(message.text, team.bot.id) and not mentions(before["text"], team.bot.id)
-    if newly and not message.by_bot and channel.kind != "im":
+    newly = _mentioned(team, channel, message.text) and not mentions(before["text"], team.bot.id)
+    if newly and not message.by_bot:
         mention = team.shown(message) | {"type": "app_mention", "channel": channel.id, "event_ts": message.ts}
         world.tell(team, "app_mention", mention)
     _tell(world, team, channel, {
@@ -63,6 +64,11 @@ def delete(world: World, team: Workspace, message: Message) -> None:
     if message.thread_ts and message.thread_ts in channel.messages and message.thread_ts != message.ts:
         channel.messages[message.thread_ts].replies.remove(message.ts)
     removed(world, team, message, before)
+
+
+def _mentioned(team: Workspace, channel: Channel, text: str) -> bool:
+    """Tell whether an app_mention is due: only where the bot is, and not in direct messages."""
+    return channel.kind != "im" and team.bot.id in channel.members and mentions(text, team.bot.id)
 
 
 def _tell(world: World, team: Workspace, channel: Channel, event: dict[str, Any]) -> None:

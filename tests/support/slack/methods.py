@@ -62,10 +62,10 @@ METHODS: dict[str, Method] = {
     "conversations.open": _method("channel users return_im prevent_creation", "im:write mpim:write", 50, json=True),
     "conversations.info": _method("channel! include_locale include_num_members", "*:read"),
     "conversations.members": _method("channel! cursor limit", "*:read", 100),
-    "conversations.list": _method("cursor exclude_archived limit team_id types", "channels:read groups:read", 20),
+    "conversations.list": _method("cursor exclude_archived limit types", "channels:read groups:read", 20),
     "conversations.join": _method("channel!", "channels:join", 50, json=True),
     "users.info": _method("user! include_locale", "users:read", 100),
-    "users.list": _method("cursor include_locale limit team_id", "users:read", 20),
+    "users.list": _method("cursor include_locale limit", "users:read", 20),
     "reactions.add": _method("channel! timestamp! name!", "reactions:write", 50, json=True),
     "reactions.remove": _method("channel! timestamp! name!", "reactions:write", 20, json=True),
     "reactions.get": _method("channel timestamp file file_comment full", "reactions:read", 50),
@@ -88,7 +88,7 @@ METHODS: dict[str, Method] = {
     ),
     "assistant.threads.setTitle": _method("channel_id! thread_ts! title!", "assistant:write", 50, json=True),
     "team.info": _method("team domain include_slackbot_availability", "team:read", 50),
-    "bots.info": _method("bot team_id", "users:read", 50),
+    "bots.info": _method("bot", "users:read", 50),
 }  # fmt: skip
 
 STRUCTURED = {"blocks", "attachments", "metadata", "view", "unfurls", "files", "prompts", "loading_messages"}
@@ -100,8 +100,9 @@ FLAGS = {
 }  # fmt: skip
 NUMBERS = {"limit", "length", "count", "page"}
 
-ALL_SCOPES = frozenset(
+_SCOPES = (
     "app_mentions:read assistant:write channels:history channels:join channels:read chat:write chat:write.public"
     " commands files:read files:write groups:history groups:read im:history im:read im:write links:read links:write"
-    " mpim:history mpim:read mpim:write reactions:read reactions:write team:read users:read".split()
+    " mpim:history mpim:read mpim:write reactions:read reactions:write team:read users:read"
 )
+ALL_SCOPES = frozenset(_SCOPES.split())

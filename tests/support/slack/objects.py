@@ -49,6 +49,12 @@ CONFIRM = record(
 DISPATCH = record(
     {"trigger_actions_on": listing(string(among=("on_enter_pressed", "on_character_entered")), 2)},
 )
+
+
+def _not_empty(value: Any, pointer: str, report: Report) -> None:
+    report.expect(value, pointer, "must not be empty")
+
+
 FILTER = record(
     {},
     {
@@ -56,7 +62,7 @@ FILTER = record(
         "exclude_external_shared_channels": boolean,
         "exclude_bot_users": boolean,
     },
-    also=lambda value, pointer, report: report.expect(value, pointer, "must not be empty") and None,
+    also=_not_empty,
 )
 
 
@@ -118,4 +124,6 @@ _RICH_PARTS = by_type(
     },
     "rich text part",
 )
-RICH_TEXT = by_type({"rich_text": record({"type": anything, "elements": listing(_RICH_PARTS)}, {"block_id": string(255)})})
+RICH_TEXT = by_type(
+    {"rich_text": record({"type": anything, "elements": listing(_RICH_PARTS)}, {"block_id": string(255)})}
+)

@@ -44,15 +44,16 @@ class People:
         self.world = world
 
     def say(
-        self, user: str, channel: str, text: str, thread_ts: str | None = None, files: list[Any] | None = None,
+        self, user: str, channel: str, text: str, thread_ts: str | None = None, *, files: list[Any] | None = None,
         team: str = "",
     ) -> str:  # fmt: skip
         """Write a message; return its ts."""
         place = self.world.team(team)
-        return self._say(place, person_in(place, user), channel_in(place, channel), text, thread_ts, files or [])
+        where = channel_in(place, channel)
+        return self._say(place, person_in(place, user), where, text, thread=thread_ts, files=files or [])
 
     def _say(
-        self, team: Workspace, person: Person, channel: Channel, text: str, thread: str | None, files: list[Any]
+        self, team: Workspace, person: Person, channel: Channel, text: str, *, thread: str | None, files: list[Any]
     ) -> str:
         if person.id not in channel.members:
             raise Nonsense(f"{person.name} is not in {channel.name}")
@@ -120,7 +121,8 @@ class People:
             raise Nonsense("sending messages to this app has been turned off")
         place = self.world.team(team)
         person = person_in(place, user)
-        return self._say(place, person, place.open_im(person.id), text, thread_ts, files or [])
+        where = place.open_im(person.id)
+        return self._say(place, person, where, text, thread=thread_ts, files=files or [])
 
     def dm_channel(self, user: str, team: str = "") -> str:
         """Return the id of somebody's direct messages with the bot."""
@@ -240,4 +242,3 @@ class People:
         tokens = {"oauth": [], "bot": [place.bot.id]}
         event = {"type": "tokens_revoked", "tokens": tokens, "event_ts": place.new_ts()}
         self.world.tell(place, "tokens_revoked", event)
-

@@ -39,6 +39,8 @@ def said_in_answer(
     answer = _checked(answer)
     blocks, text = content.check(world, team, answer), answer.get("text", "")
     thread = answer.get("thread_ts", thread)
+    if thread is not None and thread not in team.channels[channel].messages:
+        raise Refused("thread_not_found")
     if answer.get("response_type", "ephemeral") == "ephemeral":
         shown = Ephemeral(team.new_ts(), channel, user, text, blocks, thread, source)
         return world.show_to(team, shown).ts
@@ -59,10 +61,7 @@ async def respond(world: World, request: web.Request) -> web.StreamResponse:
     url = world.urls.get(request.match_info["key"])
     answer: Any = None
     try:
-        if url is None or time.monotonic() > url.made + world.settings.url_life:
-            raise Refused("expired_url", status=404)
-        if url.uses >= world.settings.url_uses:
-            raise Refused("used_url", status=404)
+        url = _usable(world, url)
         try:
             answer = json.loads(await request.read())
         except ValueError:
@@ -80,6 +79,14 @@ async def respond(world: World, request: web.Request) -> web.StreamResponse:
     if fault and fault.kind == "lose":
         return lost(request)
     return failed(fault) if fault and fault.kind != "delay" else web.Response(text="ok")
+
+
+def _usable(world: World, url: ResponseUrl | None) -> ResponseUrl:
+    if url is None or time.monotonic() > url.made + world.settings.url_life:
+        raise Refused("expired_url", status=404)
+    if url.uses >= world.settings.url_uses:
+        raise Refused("used_url", status=404)
+    return url
 
 
 def _apply(world: World, url: ResponseUrl, answer: Any) -> str:

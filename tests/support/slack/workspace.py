@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import itertools
-import secrets
 import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-KEPT_VERSIONS = 30
+from support.slack.chance import token
+
+KEPT_VERSIONS = 20
 """Earlier contents that are kept of one message."""
 
 
@@ -165,7 +166,7 @@ class Workspace:
         self.name = f"Team {number}"
         self.domain = f"team{number}"
         self.scopes = scopes
-        self.bot_token = f"xoxb-{number}-{secrets.token_hex(8)}"
+        self.bot_token = f"xoxb-{number}-{token(8)}"
         self.bot_id = f"B{number:08d}"
         self.token_state = ""
         """Why the token is refused: `token_revoked`, `account_inactive`; empty where it is not."""
@@ -187,6 +188,8 @@ class Workspace:
         """Links that were shared, by unfurl id: channel, ts, urls."""
         self.options: dict[tuple[str, str], list[dict[str, Any]]] = {}
         """The options last answered, by container and action id."""
+        self.chosen: dict[tuple[str, str, str], dict[str, Any]] = {}
+        """What is chosen in messages' menus, by ts, block id and action id."""
         self.bot = self.add_person("scopebot", "Scopebot", is_bot=True)
 
     def new_id(self, letter: str) -> str:

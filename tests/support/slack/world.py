@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import itertools
-import secrets
 import time
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from support.slack.chance import token
 from support.slack.faults import Faults
 from support.slack.limits import Limits
 from support.slack.methods import ALL_SCOPES
 from support.slack.schema import Report
 from support.slack.workspace import Ephemeral, Message, Workspace, populate
 
-KEPT = 50_000
+KEPT = 20_000
 """Entries that each log keeps."""
 HARMLESS = {
     "already_reacted", "no_reaction", "message_not_found", "channel_not_found", "not_in_channel", "hash_conflict",
@@ -76,10 +76,10 @@ class App:
     """The app, as its settings pages at Slack have it."""
 
     id: str = "A00000001"
-    app_token: str = field(default_factory=lambda: f"xapp-1-A00000001-{secrets.token_hex(8)}")
-    signing_secret: str = field(default_factory=lambda: secrets.token_hex(16))
+    app_token: str = field(default_factory=lambda: f"xapp-1-A00000001-{token(8)}")
+    signing_secret: str = field(default_factory=lambda: token(16))
     client_id: str = "1000.2000"
-    client_secret: str = field(default_factory=lambda: secrets.token_hex(16))
+    client_secret: str = field(default_factory=lambda: token(16))
     verification_token: str = "verification"
     request_url: str | None = None
     """Where everything is posted; None means Socket Mode."""
@@ -171,7 +171,7 @@ class World:
 
     def new_trigger(self, team: Workspace, user: str, view: str | None = None) -> str:
         """Return a new trigger id."""
-        trigger_id = f"{next(self.numbers)}.{team.number}.{secrets.token_hex(12)}"
+        trigger_id = f"{next(self.numbers)}.{team.number}.{token(12)}"
         self.triggers[trigger_id] = Trigger(team.id, user, view)
         return trigger_id
 
@@ -189,7 +189,7 @@ class World:
 
     def new_url(self, team: Workspace, channel: str, user: str, **more: Any) -> str:
         """Return a new response_url."""
-        key = f"{next(self.numbers)}-{secrets.token_hex(8)}"
+        key = f"{next(self.numbers)}-{token(8)}"
         self.urls[key] = ResponseUrl(team.id, channel, user, **more)
         return f"{self.url}/response/{key}"
 

@@ -1,0 +1,101 @@
+"""Many runs at once stay within what Slack allows a workspace, and those that end are told in time."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.slack.control import Slack
+from support.slack_bot import SlackBot
+
+from jobs.events import write_progress
+from jobs.lease import lease_key
+from jobs.lifecycle import RunState
+from jobs.models import Progress, Run
+
+RUNS, CHANNELS, SECONDS = 50, 5, 70
+
+
+def _report(bot: SlackBot, runs: Sequence[Run], over: threading.Event) -> None:
+    """Have every run say something new each second."""
+    with bot.redis() as redis:
+        for done in itertools.count(1):
+            for run in runs:
+                said = {"attempt": 1, "phase": "evaluating", "benchmark": "gsm8k", "updated_at": datetime.now(UTC)}
+                write_progress(redis, run.id, Progress(done=done, total=1000, **said))
+            if over.wait(1.0):
+                return
+
+
+def _most_in_a_minute(times: list[float]) -> int:
+    times = sorted(times)
+    return max(sum(one <= other < one + 60.0 for other in times) for one in times)
+
+
+def _least_gap(events: list[dict[str, Any]], *by: str) -> float:
+    times = defaultdict(list)
+    for event in events:
+        times[tuple(event[name] for name in by)].append(event["at"])
+    return min(after - before for all_of_it in times.values() for before, after in itertools.pairwise(all_of_it))
+
+
+@pytest.mark.fault
+@pytest.mark.timeout(240)
+def test_fifty_runs_that_report_each_second_and_half_of_them_end_at_once(tmp_path: Path) -> None:
+    with Slack() as slack, SlackBot(tmp_path, slack) as bot:
+        channels = [slack.add_channel(f"many-{number}") for number in range(CHANNELS)]
+        asked = [
+            {"user": "ann", "channel": channels[number % CHANNELS],
+             "text": f"<@{slack.bot_user()}> evaluate prod on gsm8k, 1000 samples"}
+            for number in range(RUNS)
+        ]  # fmt: skip
+        said = slack.say_many(asked)
+        bot.until(lambda: len(slack.posts()) == RUNS, 60, "status messages")
+        runs = bot.runs()
+        with bot.redis() as redis:
+            for run in runs:
+                bot.begin(run)
+                redis.set(lease_key(run.id), 1)
+        over = threading.Event()
+        reporting = threading.Thread(target=_report, args=(bot, runs, over))
+        began = time.time()
+        reporting.start()
+        time.sleep(SECONDS)
+        edited = Counter(edit["ts"] for edit in slack.edits() if edit["at"] > began)
+        shares = [edited[message["ts"]] for message in slack.posts()]
+        print(f"{sum(shares)} edits in {SECONDS} s: {Counter(shares)}")  # noqa: T201
+        assert max(shares) - min(shares) <= 2, "none is shown at the cost of others"
+        ended, ended_at = runs[: RUNS // 2], time.time()
+        for run in ended:
+            bot.store.move(run.id, RunState.FAILED)
+
+        def results() -> list[dict[str, Any]]:
+            return [post for post in slack.posts() if post["at"] > ended_at and post["thread_ts"]]
+
+        def finals() -> int:
+            threads = (slack.thread(channel, ts) for channel, ts in zip(places, said, strict=True))
+            return sum("error" in str([b.get("status") for b in thread[1]["blocks"]]) for thread in threads)
+
+        places = [message["channel"] for message in asked]
+        bot.until(lambda: len(results()) == len(ended), 60, "results")
+        told_in = time.time() - ended_at
+        bot.until(lambda: finals() == len(ended), max(1.0, 60 - told_in), "final states")
+        final_in = time.time() - ended_at
+        over.set()
+        reporting.join()
+        time.sleep(3)
+        print(f"results in {told_in:.0f} s, final states in {final_in:.0f} s, {len(slack.edits())} edits")  # noqa: T201
+        calls = [call["at"] for call in slack.calls("chat.update")]
+        assert _most_in_a_minute(calls) <= 50
+        assert _least_gap(slack.edits(), "channel", "ts") >= 2.98
+        assert _least_gap(slack.posts(), "channel") >= 0.98
+        assert len(results()) == len(ended)
+        assert not slack.violations()
+        assert not slack.stats().get("hasty edits")
