@@ -94,7 +94,10 @@ class AttachedPlatform:
             return
         incoming = await self._known(incoming)
         about = await asyncio.to_thread(self._run_of_thread, incoming) if self.platform.run_threads else None
-        replies = await converse(incoming, self._services, about)
+        refused = bool(incoming.about) and await asyncio.to_thread(self._outbox.refused, incoming.about)
+        replies = await converse(incoming, self._services, about, was_refused=refused)
+        if not replies and not incoming.addressed:
+            return  # what people say to each other leaves no trace
         await self._answer(incoming, replies)
         if any(reply.group is not None for reply in replies):
             self._mark(incoming.id)
@@ -139,7 +142,7 @@ class AttachedPlatform:
                 for reply, private in zip(replies, alone, strict=True)
             ]
         root = None
-        if incoming.place.unopened and not all(reply.private for reply in replies):
+        if incoming.place.unopened and any(reply.place is None and not reply.private for reply in replies):
             root = Message(text=f"`{incoming.text}`", mention=incoming.user)
         await asyncio.to_thread(self._outbox.record, incoming, replies, root)
         self._wakeups.due.wake()

@@ -131,13 +131,18 @@ class Outbox:
         with reading(self._engine) as session:
             return session.scalar(select(PostRow.id).where(PostRow.source == source).limit(1)) is not None
 
+    def refused(self, source: str) -> bool:
+        """Tell whether a message was answered with refusals alone."""
+        answers = self.answers(source)
+        return bool(answers) and all(answer.refused for answer in answers)
+
     def record(self, incoming: Incoming, replies: Sequence[Reply], root: Message | None = None) -> bool:
         """Record what answers a message: all of it, once. False where it was answered before.
 
         `root` is posted before, to open the conversation's thread.
         """
         source, place = incoming.id, incoming.place
-        rows = [_row(f"{source}/{n}", place, reply, source=source) for n, reply in enumerate(replies)]
+        rows = [_row(f"{source}/{n}", reply.place or place, reply, source=source) for n, reply in enumerate(replies)]
         if not rows:
             rows = [_row(f"{source}/0", place, Reply(Message(text="")), source=source, role="none")]
         if root is not None:

@@ -1,4 +1,4 @@
-"""Python's own pauses, kept short: what comes in has to be acknowledged in a few milliseconds, whatever else goes on."""
+"""Python's own pauses, kept short: what comes in is to be acknowledged in a few milliseconds, whatever goes on."""
 
 from __future__ import annotations
 

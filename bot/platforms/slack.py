@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import aiohttp
 import structlog
 
 from bot.helper import Helper, HelperFailed
@@ -16,6 +18,7 @@ from bot.pictures import draw
 from bot.platforms.base import (
     EVERYONE,
     Audience,
+    Denied,
     Mark,
     MessageGone,
     Person,
@@ -61,8 +64,11 @@ POSTED = "scopebot_post"
 """The type of the metadata that says under which key a message was posted."""
 CLOCKS_DIFFER_BY = timedelta(minutes=5)
 MOST_PAGES = 20
-PICTURE_TRIES = 4
-PICTURE_WAIT = 1.0
+LOOKED_UP_FOR = timedelta(days=7)
+"""How far back it is looked whether a person was posted to already what its place does not take."""
+PICTURE_WAITS = (1.0, 1.0, 2.0, 3.0, 4.0)
+"""Seconds between the tries to show a file that Slack is still processing; then its message does without it."""
+MOST_UPLOADED = 500
 SIMPLER_FOR = 3600.0
 """Seconds after which a workspace that refused blocks is offered them again."""
 MARKS: dict[Mark, str] = {"seen": "eyes", "good": "white_check_mark", "bad": "x"}
@@ -99,6 +105,8 @@ class SlackPlatform(Platform):
         self._helper = Helper()
         self._levels: dict[str, tuple[Level, float]] = {}
         """What a workspace takes that refused something, and until when it is not tried again."""
+        self._uploaded: dict[tuple[str, Chart], str] = {}
+        """The files of charts that were drawn, by workspace."""
         self._marks: dict[str, Window] = {}
         self._connection: Connection | None = None
 
@@ -165,10 +173,11 @@ class SlackPlatform(Platform):
         workspace = await self.workspaces.get(team_of(place))
         try:
             if place.thread:
-                return await self._look(workspace, spot_of(place.thread), key, since)
+                with contextlib.suppress(MessageGone):  # it went into the channel then
+                    return await self._look(workspace, spot_of(place.thread), key, since)
             channel = await self._channel_id(workspace, target_of(place))
             return await self._look(workspace, Spot(channel, ""), key, since)
-        except (PlaceClosed, MessageGone):
+        except (PlaceClosed, MessageGone):  # `send` looks where it posts instead
             return None
 
     async def edit(
@@ -216,7 +225,10 @@ class SlackPlatform(Platform):
     async def link(self, place: Place, message_id: str) -> str | None:
         """See `Platform.link`."""
         spot = spot_of(message_id)
-        workspace = await self.workspaces.get(team_of(place))
+        try:
+            workspace = await self.workspaces.get(team_of(place))
+        except Denied:
+            return None
         if not spot.ts or not workspace.url:
             return None
         url = f"{workspace.url.rstrip('/')}/archives/{spot.channel}/p{spot.ts.replace('.', '')}"
@@ -257,10 +269,11 @@ class SlackPlatform(Platform):
     async def _post_to(self, workspace: Workspace, user: str, post: _Post) -> str:
         """Post to a person what its place does not take, once, and say why."""
         channel = await self._channel_id(workspace, user)
-        since = datetime.now().astimezone() - timedelta(hours=1)
+        since = datetime.now().astimezone() - LOOKED_UP_FOR
         found = await self._look(workspace, Spot(channel, ""), post.key, since)
         if found is not None:
             return found
+        await workspace.calls.turn(user)
         why = Text(text=Texts(language_of(post.message.text))("post.elsewhere"))
         message = post.message.model_copy(update={"parts": (*post.message.parts, why)})
         return await self._post(workspace, channel, _Post(message, post.key))
@@ -273,24 +286,34 @@ class SlackPlatform(Platform):
         again: Callable[[], Awaitable[None]] | None = None,
     ) -> Any:
         """Put a message as richly as the workspace takes it, and remember what it does not take."""
-        level, until = self._levels.get(workspace.team, (Level.RICH, 0.0))
-        level = level if time.monotonic() < until else Level.RICH
-        tries = 0
+        known, until = self._levels.get(workspace.team, (Level.RICH, 0.0))
+        level = known = known if time.monotonic() < until else Level.RICH
+        waits, whole = iter(PICTURE_WAITS), True
+        pictures: Sequence[str] | None = None
         while True:
-            pictures = await self._pictures(workspace, post.message) if level is Level.PLAIN else ()
+            if pictures is None:
+                pictures = await self._pictures(workspace, post.message) if level is Level.PLAIN else ()
             try:
-                return await put(self._rendered(workspace, post, level, pictures))
+                done = await put(self._rendered(workspace, post, level, pictures))
             except BlocksRefused as error:
-                tries += 1
                 if level is Level.TEXT:
                     log.exception("Slack takes a message in no form", key=post.key)
                     raise PlaceClosed(str(error)) from error
-                if pictures and "file" in str(error) and tries < PICTURE_TRIES:
-                    await asyncio.sleep(PICTURE_WAIT)  # it is still being processed
-                    continue
-                level = Level(level - 1)
-                log.warning("Slack refused blocks; trying simpler ones", key=post.key, reason=str(error))
-                self._levels[workspace.team] = (level, time.monotonic() + SIMPLER_FOR)
+                if pictures and "file" in str(error):
+                    wait = next(waits, None)
+                    if wait is None:
+                        log.warning("a chart is told as text", key=post.key, reason=str(error))
+                        pictures = ()
+                    else:
+                        await asyncio.sleep(wait)  # it is still being processed
+                else:
+                    log.warning("Slack refused blocks; trying simpler ones", key=post.key, reason=str(error))
+                    level, pictures = Level(level - 1), None
+                    whole = whole and "too_long" not in str(error)
+            else:
+                if level < known and whole:  # what it refused was no fault of this message alone
+                    self._levels[workspace.team] = (level, time.monotonic() + SIMPLER_FOR)
+                return done
             if again is not None:
                 await again()
 
@@ -298,14 +321,20 @@ class SlackPlatform(Platform):
         """Draw a message's charts and upload them; none where that does not work, and they are told as text."""
         charts = [part for part in message.parts if isinstance(part, Chart)]
         try:
-            drawn = [await self._helper.call(draw, chart) for chart in charts]
-            return [
-                await workspace.calls.upload(picture, f"chart-{number}.png", chart.title)
-                for number, (chart, picture) in enumerate(zip(charts, drawn, strict=True), start=1)
-            ]
-        except (PlatformError, HelperFailed, OSError, RuntimeError) as error:
+            return [await self._picture(workspace, chart, f"chart-{at}.png") for at, chart in enumerate(charts, 1)]
+        except (PlatformError, HelperFailed, aiohttp.ClientError, OSError, RuntimeError) as error:
             log.warning("charts are told as text", reason=repr(error))
             return ()
+
+    async def _picture(self, workspace: Workspace, chart: Chart, name: str) -> str:
+        """Return the file of a chart; an edit of its message shows the one that was uploaded before."""
+        known = self._uploaded.get((workspace.team, chart))
+        if known is None:
+            known = await workspace.calls.upload(await self._helper.call(draw, chart), name, chart.title)
+            if len(self._uploaded) >= MOST_UPLOADED:
+                self._uploaded.clear()
+            self._uploaded[workspace.team, chart] = known
+        return known
 
     def _rendered(self, workspace: Workspace, post: _Post, level: Level, pictures: Sequence[str] = ()) -> Rendered:
         def value(button: Button) -> str:

@@ -68,7 +68,7 @@ def message_source(team: str, channel: str, ts: str) -> str:
 
 def spot_of_source(source: str) -> tuple[str, Spot] | None:
     """Return the workspace and the message of an id; None where it is not of a message, but of a click or a command."""
-    parts = source.split(":")
+    parts = source.partition("#")[0].split(":")
     if len(parts) != 4 or parts[0] != NAME or not parts[2] or parts[2][0] not in "CDG":
         return None
     return parts[1], Spot(parts[2], parts[3])

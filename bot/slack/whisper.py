@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import structlog
+from slack_sdk.proxy_env_variable_loader import load_http_proxy_from_env
 
-from bot.platforms.base import Denied, PlaceClosed, RateLimited
+from bot.platforms.base import MessageGone, PlaceClosed, RateLimited
 from bot.slack.address import is_direct, spot_of, target_of, user_of
-from bot.slack.calls import BlocksRefused
+from bot.slack.calls import BlocksRefused, seconds_of
 
 if TYPE_CHECKING:
     import aiohttp
@@ -38,7 +39,7 @@ async def whisper(
             "chat.postEphemeral", channel=target_of(place), user=user_of(audience.user), text=rendered.text,
             blocks=rendered.blocks, thread_ts=thread,
         )  # fmt: skip
-    except PlaceClosed:
+    except (PlaceClosed, MessageGone):
         if audience.reply_url and await _by_reply_url(rendered, audience.reply_url, session):
             return WHISPERED
         return await _directly(workspace, rendered, audience)
@@ -48,9 +49,9 @@ async def whisper(
 async def _by_reply_url(rendered: Rendered, url: str, session: aiohttp.ClientSession) -> bool:
     """Answer where Slack said; False where that is over (after 30 minutes, or five answers)."""
     body = {"response_type": "ephemeral", "replace_original": False, "text": rendered.text, "blocks": rendered.blocks}
-    async with session.post(url, json=body) as answer:
+    async with session.post(url, json=body, proxy=load_http_proxy_from_env()) as answer:
         if answer.status == 429:
-            raise RateLimited(float(answer.headers.get("Retry-After", "1")))
+            raise RateLimited(seconds_of(answer.headers.get("Retry-After", "")))
         if answer.status >= 500:
             answer.raise_for_status()
         if answer.status == 200:
@@ -65,10 +66,7 @@ async def _by_reply_url(rendered: Rendered, url: str, session: aiohttp.ClientSes
 async def _directly(workspace: Workspace, rendered: Rendered, audience: Audience) -> str:
     if not audience.user:
         raise PlaceClosed("nobody to tell")
-    try:
-        await workspace.calls.call(
-            "chat.postMessage", channel=user_of(audience.user), text=rendered.text, blocks=rendered.blocks
-        )
-    except Denied as error:
-        raise PlaceClosed(str(error)) from error
+    user = user_of(audience.user)
+    await workspace.calls.turn(user)
+    await workspace.calls.call("chat.postMessage", channel=user, text=rendered.text, blocks=rendered.blocks)
     return WHISPERED

@@ -65,6 +65,7 @@ def test_from_a_mention_to_a_score_a_rerun_in_the_thread_and_its_end(slack: Slac
     slack.ack(slack.press("ann", channel, question["ts"], button(question, choices[0])))
     status = bot.until(lambda: ours(ts)[1:], 15, "a status message")[0]
     result = bot.until(lambda: ours(ts)[2:], SCORED_WITHIN, "a result")[0]
+    bot.until(lambda: "16 / 16" in slack.rendered_text(slack.message(channel, status["ts"])), 10, "the final state")
     (run,) = bot.runs()
     assert run.result is not None
     assert run.result.benchmarks[0].succeeded == 16
