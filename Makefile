@@ -46,6 +46,7 @@ check: install ## lint, format, types, and the direction of imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/docs.py --check
+	$(BIN)/python scripts/slack_pictures.py --check
 
 kill-table: install ## kill processes at 40 random moments (test-slow: 10) and print what came of it; SEED=N: others
 	SCOPEBOT_KILL_MOMENTS=40 SCOPEBOT_KILL_SEED=$(or $(SEED),1) $(BIN)/pytest tests/fault/test_kill_table.py

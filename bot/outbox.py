@@ -162,10 +162,12 @@ class Outbox:
         row = _row(f"headline:g{group}", place, Reply(message, group=group), role="headline", final=True)
         return self._add([row])
 
-    def record_question(self, attempt: str, place: Place, message: Message, *, group: int) -> bool:
+    def record_question(self, attempt: str, place: Place, message: Message, *, group: Group) -> bool:
         """Record what is asked about a paused attempt of a run, once."""
-        reply = Reply(message, group=group, waits=True)
-        return self._add([_row(f"paused:{attempt}", place, reply, role="question", final=True)])
+        reply = Reply(message, group=group.id, waits=True)
+        row = _row(f"paused:{attempt}", place, reply, role="question", final=True)
+        row.user = group.user
+        return self._add([row])
 
     def opened(self, place: Place) -> Place:
         """Return where a conversation's thread really is; its channel alone, as long as nothing opened it."""

@@ -230,7 +230,7 @@ class PlatformReporter:
         progress = await self._services.progress(run.id)
         message = paused_message(run, progress, texts, self._services.links)
         attempt = key.partition(":")[2]
-        await asyncio.to_thread(self._outbox.record_question, attempt, watch.place, message, group=watch.group.id)
+        await asyncio.to_thread(self._outbox.record_question, attempt, watch.place, message, group=watch.group)
         self._wakeups.due.wake()
 
     async def _edit(self, post: Post, message: Message, *, final: bool, urgent: bool = False) -> None:

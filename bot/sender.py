@@ -19,6 +19,10 @@ LOOK_EVERY = 1.0
 """Seconds between two looks at what other processes left; what this one records is posted at once."""
 SEND_WITHIN = 60.0
 FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
+DENIED_WAIT = 20.0
+"""Seconds between two tries where the platform does not let us in: a person is mending it."""
+REFUSALS = 10
+"""How often a post may be refused for reasons that nobody here knows, before it is dropped: others wait behind it."""
 LEAVES_WITHIN = 5.0
 
 
@@ -92,7 +96,7 @@ class Sender:
     async def _deliver(self, post: Post, doubtful: bool) -> None:  # noqa: FBT001 - as `take` gives it
         """Post one thing until it is there and marked so; `doubtful` where it may be there already."""
         message_id: str | None = None
-        wait = FIRST_WAIT
+        wait, refusals = FIRST_WAIT, 0
         while True:
             try:
                 if message_id is None:
@@ -107,9 +111,15 @@ class Sender:
                 self._wakeups.said.wake()
                 return
             except Exception as error:
-                log.warning("posting failed; trying again", key=post.key, wait=wait, reason=repr(error))
                 doubtful = doubtful or not isinstance(error, PlatformError)
+                refusals += isinstance(error, PlatformError) and not isinstance(error, RateLimited | Denied)
+                if refusals >= REFUSALS:
+                    log.exception("a post is refused again and again; it is dropped", key=post.key)
+                    await asyncio.to_thread(self._outbox.dropped, post.id)
+                    self._wakeups.said.wake()
+                    return
                 wait = _wait_after(error, wait)
+                log.warning("posting failed; trying again", key=post.key, wait=wait, reason=repr(error))
                 if self._platform.session and message_id is None:
                     self.broken = error
                     self._wakeups.said.wake()
@@ -139,7 +149,7 @@ def _wait_after(error: Exception, otherwise: float) -> float:
     """Return the seconds until the next try."""
     if isinstance(error, RateLimited):
         return error.retry_after
-    return LONGEST_WAIT if isinstance(error, Denied) else otherwise
+    return DENIED_WAIT if isinstance(error, Denied) else otherwise
 
 
 async def _left(leaving: asyncio.Event, wait: float) -> bool:

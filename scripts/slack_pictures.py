@@ -98,6 +98,11 @@ class _Services:
     async def progress(self, run_id: int) -> Progress | None:
         return PROGRESS if run_id == 12 else None
 
+    async def progress_of(self, run_ids: Sequence[int]) -> dict[int, Progress]:
+        """Return how far runs are."""
+        found = {run_id: await self.progress(run_id) for run_id in run_ids}
+        return {run_id: progress for run_id, progress in found.items() if progress is not None}
+
     async def workers(self) -> list[dict[str, str]]:
         return [{"name": "gpu-1", "evalscope": "1.14.1", "seen": "now", "gpus": "2 × H100"}]
 

@@ -35,6 +35,10 @@ DENIED = frozenset({
     "not_allowed_token_type", "two_factor_setup_required", "accesslimited",
 })  # fmt: skip
 """Errors that an admin of the workspace has to mend."""
+BAD_TOKEN = DENIED - {"missing_scope", "no_permission", "team_not_found"}
+"""Those of them that every call has."""
+DENIED_FOR = 20.0
+"""Seconds for which a token that was refused is not tried again."""
 REFUSED = frozenset({"invalid_blocks", "invalid_blocks_format", "invalid_attachments", "msg_blocks_too_long"})
 
 
@@ -50,6 +54,13 @@ class Calls:
         self._posts = Posts()
         self._paused: dict[str, float] = {}
         """Until when a method is not to be called."""
+        self._denial = ""
+        self._denied_until = -math.inf
+
+    @property
+    def denied(self) -> bool:
+        """Tell whether Slack refused our token just now."""
+        return time.monotonic() < self._denied_until
 
     async def turn(self, channel: str, *, urgent: bool = False) -> None:
         """Wait until one more post may be made in a channel; an urgent one goes before others."""
@@ -70,9 +81,9 @@ class Calls:
 
     async def _guarded(self, method: str, calling: Coroutine[Any, Any, AsyncSlackResponse]) -> dict[str, Any]:
         left = self._paused.get(method, -math.inf) - time.monotonic()
-        if left > 0:
+        if left > 0 or self.denied:
             calling.close()
-            raise RateLimited(left)
+            raise Denied(self._denial) if self.denied else RateLimited(left)
         try:
             answer = await calling
         except SlackApiError as error:
@@ -98,7 +109,11 @@ class Calls:
         if code in GONE:
             return MessageGone(said)
         if code in DENIED:
-            return Denied(said + (f", needs {data['needed']}" if "needed" in data else ""))
+            said += f", needs {data['needed']}" if "needed" in data else ""
+            if code in BAD_TOKEN:
+                self._denial, self._denied_until = said, time.monotonic() + DENIED_FOR
+                log.error("Slack refuses the bot's token: install the app again; see `scopebot doctor`", reason=said)
+            return Denied(said)
         if code in REFUSED or (code == "invalid_arguments" and "blocks" in details):
             return BlocksRefused(said)
         return PlatformError(said)
@@ -108,8 +123,8 @@ def answer_of(error: SlackApiError) -> tuple[int, dict[str, Any]]:
     """Return the status and the JSON of a refusal; of one that came from a proxy, there may be none."""
     response = error.response
     data = getattr(response, "data", None)
-    status = getattr(response, "status_code", None) or getattr(response, "status", 0)
-    return int(status), data if isinstance(data, dict) else {}
+    status = getattr(response, "status_code", None) or getattr(response, "status", None)
+    return int(status or 0), data if isinstance(data, dict) else {}
 
 
 def retry_after(error: SlackApiError) -> float:

@@ -106,14 +106,15 @@ class Connection:
             socket = await session.ws_connect(
                 str(address["url"]), heartbeat=PING_EVERY, proxy=load_http_proxy_from_env()
             )
+        greeting: dict[str, Any] = {}
         try:
             async with asyncio.timeout(OPEN_WITHIN):
                 greeting = _frame(await socket.receive())
+        finally:
             if greeting.get("type") != "hello":
-                raise _Refused(greeting.get("reason") or "no greeting")
-        except BaseException:
-            await _close(socket)
-            raise
+                await _close(socket)
+        if greeting.get("type") != "hello":
+            raise _Refused(greeting.get("reason") or "no greeting")
         return socket
 
     # what is heard

@@ -29,9 +29,12 @@ async def whisper(
     workspace: Workspace, place: Place, rendered: Rendered, audience: Audience, session: aiohttp.ClientSession
 ) -> str:
     """Tell a person something in a place; return what stands for its id."""
-    if is_direct(place):
-        return await _directly(workspace, rendered, audience)
     thread = spot_of(place.thread).ts if place.thread and not place.unopened else None
+    if is_direct(place):
+        try:
+            return await _directly(workspace, rendered, audience, thread)
+        except MessageGone:
+            return await _directly(workspace, rendered, audience)
     if audience.reply_url and thread is None and await _by_reply_url(rendered, audience.reply_url, session):
         return WHISPERED
     try:
@@ -63,10 +66,12 @@ async def _by_reply_url(rendered: Rendered, url: str, session: aiohttp.ClientSes
         return False
 
 
-async def _directly(workspace: Workspace, rendered: Rendered, audience: Audience) -> str:
+async def _directly(workspace: Workspace, rendered: Rendered, audience: Audience, thread: str | None = None) -> str:
     if not audience.user:
         raise PlaceClosed("nobody to tell")
     user = user_of(audience.user)
     await workspace.calls.turn(user)
-    await workspace.calls.call("chat.postMessage", channel=user, text=rendered.text, blocks=rendered.blocks)
+    await workspace.calls.call(
+        "chat.postMessage", channel=user, text=rendered.text, blocks=rendered.blocks, thread_ts=thread
+    )
     return WHISPERED

@@ -11,6 +11,7 @@ import aiohttp
 import structlog
 from slack_bolt.authorization import AuthorizeResult
 from slack_bolt.authorization.async_authorize import AsyncAuthorize
+from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.platforms.base import Denied, PlatformError
@@ -27,6 +28,10 @@ log = structlog.get_logger(__name__)
 KNOWN_FOR = 300.0
 """Seconds after which an installation is looked up again: another process may have removed it."""
 TRY_EVERY = 30.0
+
+
+class NotOurs(Denied):
+    """The app is not installed there."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,8 @@ class Workspaces(AsyncAuthorize):
         self._known: dict[str, tuple[Workspace, float]] = {}
         self._session: aiohttp.ClientSession | None = None
         self._asking = asyncio.Lock()
+        self._unknown: dict[str, Calls] = {}
+        """By the token, those of whom it is not known yet: one that was refused is not asked again at once."""
 
     @property
     def session(self) -> aiohttp.ClientSession:
@@ -71,34 +78,35 @@ class Workspaces(AsyncAuthorize):
         while self._installations is None:
             try:
                 await self._own()
-            except (PlatformError, aiohttp.ClientError, TimeoutError) as error:
+            except (PlatformError, SlackApiError, aiohttp.ClientError, TimeoutError) as error:
                 log.warning("Slack does not let the bot in; see `scopebot doctor`", reason=str(error) or repr(error))
                 await asyncio.sleep(TRY_EVERY)
             else:
                 return
 
     async def get(self, team: str) -> Workspace:
-        """Return a workspace. Raises `Denied` for one that is not ours."""
+        """Return a workspace. Raises `NotOurs` for one that is not, and `Denied` for one whose token is refused."""
         known, looked_at = self._known.get(team, (None, 0.0))
-        if known is not None and (self._installations is None or time.monotonic() - looked_at < KNOWN_FOR):
-            return known
         if self._installations is None:
             own = await self._own()
             if own.team == team:
                 return own
-            raise Denied(f"workspace {team} is not the one of SLACK_BOT_TOKEN")
+            raise NotOurs(f"workspace {team} is not the one of SLACK_BOT_TOKEN")
+        if known is not None and not known.calls.denied and time.monotonic() - looked_at < KNOWN_FOR:
+            return known
         found = await self._installations.async_find_installation(enterprise_id=team, team_id=team)
         if found is None or not found.bot_token:
             self._known.pop(team, None)
-            raise Denied(f"the app is not installed in workspace {team}")
+            raise NotOurs(f"the app is not installed in workspace {team}")
         if known is None or known.token != found.bot_token:
             known = await self._make(found.bot_token)
         self._known[team] = (known, time.monotonic())
         return known
 
     def forget(self, team: str) -> None:
-        """Look a workspace up anew the next time."""
-        self._known.pop(team, None)
+        """Look a workspace up anew the next time; the one workspace of SLACK_BOT_TOKEN stays ours until a restart."""
+        if self._installations is not None:
+            self._known.pop(team, None)
 
     async def __call__(
         self,
@@ -114,9 +122,11 @@ class Workspaces(AsyncAuthorize):
         """Let in what comes from a workspace of ours."""
         try:
             workspace = await self.get(team_id or enterprise_id or "")
-        except Denied as error:
+        except NotOurs as error:
             log.warning("not heard", reason=str(error))
             return None
+        except SlackApiError as error:  # Bolt would acknowledge what it came with
+            raise PlatformError(str(error)) from error
         return AuthorizeResult(
             enterprise_id=enterprise_id, team_id=workspace.team, user_id=user_id, bot_user_id=workspace.bot_user,
             bot_id=workspace.bot_id, bot_token=workspace.token,
@@ -136,8 +146,9 @@ class Workspaces(AsyncAuthorize):
             return own
 
     async def _make(self, token: str) -> Workspace:
-        calls = Calls(self.client(token))
+        calls = self._unknown.setdefault(token, Calls(self.client(token)))
         told = await calls.call("auth.test")
+        self._unknown.pop(token, None)
         return Workspace(
             team=str(told["team_id"]), bot_user=str(told["user_id"]), bot_id=str(told.get("bot_id", "")), token=token,
             url=str(told.get("url", "")), calls=calls,
