@@ -72,6 +72,7 @@ class Bot:
     reporter: Reporter
     ledger: Ledger
     redis: AsyncRedis
+    queue: Redis
     links: Links
     hooks: Hooks
     """What platforms have the web server serve."""
@@ -113,7 +114,9 @@ class Bot:
             if attached is None or attached.platform is not platform:
                 if attached is not None:
                     await attached.close()
-                attached = self.attached[address] = AttachedPlatform(platform, self.redis, self.alive, self.reporter)
+                attached = self.attached[address] = AttachedPlatform(
+                    platform, self.redis, self.queue, self.alive, self.reporter
+                )
                 await attached.open()
             return attached
 
@@ -185,6 +188,7 @@ async def open_bot(settings: BotSettings, *, workers: int, port_may_move: bool =
             reporter=Reporter(leader.services, Outbox(parts.engine), Wakeups()),
             ledger=Ledger(parts.engine),
             redis=parts.redis,
+            queue=parts.queue,
             links=leader.links,
             hooks=leader.hooks,
             alive=parts.alive,

@@ -25,6 +25,7 @@ from handlers.texts import Texts
 from jobs.space import telling_of_redis
 
 if TYPE_CHECKING:
+    from redis import Redis as Keeper
     from redis.asyncio import Redis
 
 log = structlog.get_logger(__name__)
@@ -36,11 +37,11 @@ LOOK_EVERY = 0.5
 class AttachedPlatform:
     """Opened when the platform is attached, closed with the process."""
 
-    def __init__(self, platform: Platform, redis: Redis, alive: Alive, reporter: Reporter) -> None:
+    def __init__(self, platform: Platform, redis: Redis, keeper: Keeper, alive: Alive, reporter: Reporter) -> None:
         self.platform = platform
         self._reporter = reporter
         self._services, self._outbox, self._wakeups = reporter.services, reporter.outbox, reporter.wakeups
-        self._inbox = Inbox(redis, alive, platform.name, platform.session)
+        self._inbox = Inbox(redis, keeper, alive, platform.name, platform.session)
         self._intake = Intake(
             self._inbox, self._handle, give_up=self._give_up, set_aside=self._set_aside, postponed=self._tell_full
         )
@@ -100,7 +101,7 @@ class AttachedPlatform:
             return  # what people say to each other leaves no trace
         await self._answer(incoming, replies)
         if any(reply.group is not None for reply in replies):
-            self._mark(incoming.id)
+            self._mark(incoming.about if incoming.newly_addressed else incoming.id)
 
     async def _known(self, incoming: Incoming) -> Incoming:
         """Return a message in the conversation that it belongs to, with what is known of the person."""

@@ -6,8 +6,11 @@ its turn in the place it was said in. Each bot process is a consumer; what a dea
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import hashlib
 from collections.abc import Awaitable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
@@ -19,6 +22,7 @@ from bot.alive import Peers
 from handlers.incoming import Incoming, Place
 
 if TYPE_CHECKING:
+    from redis import Redis as Keeper
     from redis.asyncio import Redis
 
 log = structlog.get_logger(__name__)
@@ -26,6 +30,8 @@ log = structlog.get_logger(__name__)
 SEEN_FOR = 7 * 24 * 3600
 SESSION_KEPT_FOR = 24 * 3600
 """Seconds after which what a killed console leaves in Redis is gone."""
+KEEPERS = 2
+"""Threads that keep what comes in."""
 GROUP = "bot"
 READ_FOR_MS = 2000
 UNHEARD_AFTER_MS = 2000
@@ -79,14 +85,15 @@ class Entry:
 class Inbox:
     """One platform's inbox, as one process sees it. With a `session` it is that process's alone."""
 
-    def __init__(self, redis: Redis, peers: Peers, platform: str, session: str = "") -> None:
+    def __init__(self, redis: Redis, keeper: Keeper, peers: Peers, platform: str, session: str = "") -> None:
         self._redis = redis
+        self._threads = ThreadPoolExecutor(KEEPERS, thread_name_prefix="inbox")
         self._peers = peers
         self._platform = platform
         self._session = session
         self.address = f"{platform}:{session}" if session else platform
         self.stream = f"scopebot:inbox:{self.address}"
-        self._accept = redis.register_script(_ACCEPT)
+        self._accept = keeper.register_script(_ACCEPT)
         self._done = redis.register_script(_DONE)
         self._take_over = redis.register_script(_TAKE_OVER)
         self._turn = redis.register_script(_TURN)
@@ -94,12 +101,17 @@ class Inbox:
         """A hash: how often the handling of an entry was begun and did not end, since the process died."""
 
     async def accept(self, incoming: Incoming) -> bool:
-        """Keep a message; False for a copy of one that was kept before. Acknowledge it only after this."""
-        kept = await self._accept(
+        """Keep a message; False for a copy of one that was kept before. Acknowledge it only after this.
+
+        It has threads of its own: a platform waits for it, and with the loop's client it would wait for everything
+        else that goes on there, several times.
+        """
+        keep = functools.partial(
+            self._accept,
             keys=[f"scopebot:seen:{self._platform}:{incoming.id}", self.stream, self._turns(incoming.place)],
             args=[SEEN_FOR, incoming.model_dump_json(), SESSION_KEPT_FOR if self._session else 0],
         )
-        return bool(kept)
+        return bool(await asyncio.get_running_loop().run_in_executor(self._threads, keep))
 
     async def open(self) -> None:
         """Make sure that there is a stream to read."""
@@ -160,7 +172,8 @@ class Inbox:
         await self._done(keys=keys, args=[GROUP, entry.id])
 
     async def close(self) -> None:
-        """Leave nothing behind of a session that ends."""
+        """Let go of the threads, and leave nothing behind of a session that ends."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
         if self._session:
             await self._redis.delete(self.stream, self._begun)
 

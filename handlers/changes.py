@@ -83,7 +83,8 @@ async def changed(incoming: Incoming, services: Services, hear: Hear, *, was_ref
     anew = incoming.model_copy(update={"kind": "said", "about": "", "id": own})
     if not effects.any:
         asks = understand(redact(incoming.text), vocabulary).intent in DOES or bool(find_secrets(incoming.text))
-        return await hear(anew) if was_refused or asks else []
+        matters = incoming.newly_addressed or was_refused or asks
+        return await hear(anew) if incoming.text and matters else []
     taken = effects.answered is not None and is_led_to(effects.answered.answered_by, own)
     if not taken and _says_the_same(effects, redact(incoming.text), vocabulary):
         return []
@@ -98,7 +99,7 @@ async def changed(incoming: Incoming, services: Services, hear: Hear, *, was_ref
         await asyncio.to_thread(Questions(services.store.engine).reopen, effects.answered.id)
     completed = [asked.id for asked in effects.completed]
     await asyncio.to_thread(OpenRequests(services.store.engine).reopen, completed)
-    replies = await hear(anew)
+    replies = await hear(anew) if incoming.text else []
     if not effects.groups:
         return replies
     newest = effects.groups[-1][1]  # those of the others had been withdrawn by an earlier edit

@@ -157,7 +157,7 @@ def _asked_together(store: Store, run_id: int) -> tuple[Run, ...]:
 def _form(request: Request) -> Parsed:
     """Return what a form asks for; its values are held to the same rules as what is written."""
     intent = intents().get(request.intent)
-    return Parsed(intent="none") if intent is None else settle(intent, request.args, by="command_line")
+    return Parsed(intent="none") if intent is None else settle(intent, request.args)
 
 
 def _written(request: Request) -> str:

@@ -51,6 +51,8 @@ class Incoming(Frozen):
     """The id of the message that was edited or deleted."""
     addressed: bool = True
     """It was said to us. False for what people write in a thread where they also talk to each other."""
+    newly_addressed: bool = False
+    """It is said to us since it was edited, and was not before."""
     direct: bool = False
     """In a conversation of this person and us alone."""
     unseen: bool = False

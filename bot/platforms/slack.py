@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import structlog
+from slack_sdk.errors import SlackClientError
 
 from bot.helper import Helper, HelperFailed
 from bot.pictures import draw
@@ -322,7 +323,7 @@ class SlackPlatform(Platform):
         charts = [part for part in message.parts if isinstance(part, Chart)]
         try:
             return [await self._picture(workspace, chart, f"chart-{at}.png") for at, chart in enumerate(charts, 1)]
-        except (PlatformError, HelperFailed, aiohttp.ClientError, OSError, RuntimeError) as error:
+        except (PlatformError, SlackClientError, HelperFailed, aiohttp.ClientError, OSError, RuntimeError) as error:
             log.warning("charts are told as text", reason=repr(error))
             return ()
 

@@ -26,6 +26,8 @@ def message_heard(body: Payload, bot_user: str) -> Incoming | None:
         return _deleted(event, team, bot_user)
     if subtype not in SPOKEN or event.get("bot_id") or not event.get("user") or event.get("hidden"):
         return None
+    if event.get("type") == "app_mention" and event.get("edited"):
+        return None  # an edit, of which another event tells too, with what was said before
     said = _said(event, team, str(event.get("channel", "")), bot_user)
     return said if said is None or said.text else None
 
@@ -118,14 +120,20 @@ def _changed(event: Payload, team: str, bot_user: str) -> Incoming | None:
     if message.get("bot_id") or not message.get("user") or message.get("text") == before.get("text"):
         return None  # a link that was unfolded changes a message as well
     channel = str(event.get("channel", ""))
-    said = _said(message, team, channel, bot_user) or _said(before | {"ts": message["ts"]}, team, channel, bot_user)
+    now = _said(message, team, channel, bot_user)
+    then = _said(before | {"ts": message["ts"]}, team, channel, bot_user)
+    said = now or then
     if said is None:
         return None
+    addressed, was_addressed = now is not None and now.addressed, then is not None and then.addressed
     text = _mention(bot_user).sub(" ", str(message.get("text") or "")).strip()
-    changed_at = (message.get("edited") or {}).get("ts") or event.get("event_ts") or event.get("ts")
+    changed_at = event.get("event_ts") or event.get("ts") or (message.get("edited") or {}).get("ts")
     return said.model_copy(
-        update={"id": f"{said.id}:edited:{changed_at}", "kind": "edited", "about": said.id, "text": text}
-    )
+        update={
+            "id": f"{said.id}:edited:{changed_at}", "kind": "edited", "about": said.id, "text": text,
+            "addressed": addressed, "newly_addressed": addressed and not was_addressed,
+        }
+    )  # fmt: skip
 
 
 def _deleted(event: Payload, team: str, bot_user: str) -> Incoming | None:

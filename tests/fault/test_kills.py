@@ -18,11 +18,10 @@ from typing import Any
 import pytest
 from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
-from support.peers import FakePeers
+from support.peers import FakePeers, inbox_of
 from support.recorder import Recorder
 from support.workers import Office, end_worker, start_worker
 
-from bot.inbox import Inbox
 from bot.outbox import Outbox
 from handlers.incoming import Incoming, Place
 from jobs.artifacts import Artifacts
@@ -222,7 +221,7 @@ def test_a_restarted_bot_has_posted_everything_due_within_five_seconds(bots: Bot
 async def _accept(bots: Bots, messages: list[dict[str, Any]]) -> None:
     """Have a process accept messages and die with half of them in hand."""
     client = AsyncRedis.from_url(bots.office.settings.redis_url)
-    inbox = Inbox(client, FakePeers("somebody.1.2.dead"), bots.platform)
+    inbox = inbox_of(client, FakePeers("somebody.1.2.dead"), bots.platform)
     for message in messages:
         await inbox.accept(Incoming.model_validate(message))
     await inbox.open()

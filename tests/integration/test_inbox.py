@@ -9,7 +9,7 @@ from typing import Any
 
 import redis as redis_errors
 from redis.asyncio import Redis as AsyncRedis
-from support.peers import FakePeers
+from support.peers import FakePeers, inbox_of
 
 from bot.background import cancel, keep_going
 from bot.inbox import GROUP, SEEN_FOR, Inbox
@@ -63,7 +63,7 @@ async def test_eleven_copies_in_two_processes_at_once_are_handled_once(client: A
     async def handle(incoming: Incoming) -> None:
         handled.append(incoming.id)
 
-    one, two = Inbox(client, FakePeers("one"), "p"), Inbox(client, FakePeers("two"), "p")
+    one, two = inbox_of(client, FakePeers("one"), "p"), inbox_of(client, FakePeers("two"), "p")
     async with handling(one, handle), handling(two, handle):
         kept = await asyncio.gather(*((one, two)[n % 2].accept(said(1)) for n in range(11)))
         await until(lambda: handled)
@@ -85,7 +85,7 @@ async def test_messages_of_one_place_are_handled_in_order_also_by_two_processes(
         running.discard(incoming.place.thread)
         handled.append(incoming.id)
 
-    one, two = Inbox(client, FakePeers("one"), "p"), Inbox(client, FakePeers("two"), "p")
+    one, two = inbox_of(client, FakePeers("one"), "p"), inbox_of(client, FakePeers("two"), "p")
     async with handling(one, handle), handling(two, handle):
         for number in range(40):
             await (one, two)[number % 2].accept(said(number, thread=f"t{number % 3}"))
@@ -104,7 +104,7 @@ async def test_a_slow_place_does_not_keep_another_waiting(client: AsyncRedis) ->
             await go.wait()
         handled.append(incoming.id)
 
-    inbox = Inbox(client, FakePeers("one"), "p")
+    inbox = inbox_of(client, FakePeers("one"), "p")
     async with handling(inbox, handle):
         await inbox.accept(said(1, "slow"))
         await inbox.accept(said(2, "slow"))
@@ -120,7 +120,7 @@ async def test_a_message_leaves_the_stream_only_when_its_effect_is_committed(cli
     async def handle(_: Incoming) -> None:
         await go.wait()
 
-    inbox = Inbox(client, FakePeers("one"), "p")
+    inbox = inbox_of(client, FakePeers("one"), "p")
     async with handling(inbox, handle):
         await inbox.accept(said(1))
         await asyncio.sleep(0.2)
@@ -140,12 +140,12 @@ async def test_what_a_dead_process_had_in_hand_is_handled_at_once_and_in_order(c
     async def hang(_: Incoming) -> None:
         await asyncio.Event().wait()
 
-    dying = Inbox(client, FakePeers("dying", grave), "p")
+    dying = inbox_of(client, FakePeers("dying", grave), "p")
     async with handling(dying, hang):
         for number in range(5):
             await dying.accept(said(number))
         await asyncio.sleep(0.3)
-    other = Inbox(client, FakePeers("other", grave), "p")
+    other = inbox_of(client, FakePeers("other", grave), "p")
     async with handling(other, handle):
         await asyncio.sleep(0.5)
         assert not handled, "it lives"
@@ -157,7 +157,7 @@ async def test_what_a_dead_process_had_in_hand_is_handled_at_once_and_in_order(c
 
 
 async def test_an_entry_that_was_lost_on_its_way_to_us_is_fetched_again(client: AsyncRedis) -> None:
-    inbox = Inbox(client, FakePeers("one"), "p")
+    inbox = inbox_of(client, FakePeers("one"), "p")
     await inbox.open()
     await inbox.accept(said(1))
     await inbox.read(10)
@@ -179,7 +179,7 @@ async def test_a_message_that_fails_three_times_is_told_and_let_go_and_the_next_
     async def tell(incoming: Incoming) -> None:
         told.append(incoming.id)
 
-    inbox = Inbox(client, FakePeers("one"), "p")
+    inbox = inbox_of(client, FakePeers("one"), "p")
     async with handling(inbox, handle, tell):
         await inbox.accept(said(1))
         await inbox.accept(said(2))
@@ -192,7 +192,7 @@ async def test_a_message_of_which_not_even_the_failure_can_be_told_is_not_tried_
     async def fail(_: Incoming) -> None:
         raise KeyError("a bug")
 
-    inbox = Inbox(client, FakePeers("one"), "p")
+    inbox = inbox_of(client, FakePeers("one"), "p")
     async with handling(inbox, fail, fail):
         await inbox.accept(said(1))
         await until_empty(client, inbox)
@@ -210,7 +210,7 @@ async def test_an_outage_is_no_bug_the_message_is_handled_when_it_is_over(client
     async def tell(_: Incoming) -> None:
         raise AssertionError("told as a bug")
 
-    inbox = Inbox(client, FakePeers("one"), "p")
+    inbox = inbox_of(client, FakePeers("one"), "p")
     async with handling(inbox, handle, tell):
         await inbox.accept(said(1))
         await until_empty(client, inbox)
@@ -242,7 +242,7 @@ class Bots:
         async def tell(incoming: Incoming) -> None:
             self.told.append(incoming.id)
 
-        inbox = Inbox(self.client, FakePeers(name, self.grave), "p")
+        inbox = inbox_of(self.client, FakePeers(name, self.grave), "p")
         survived = inbox.survived
 
         async def survived_unless_dead(*args: Any) -> None:
@@ -264,7 +264,7 @@ class Bots:
 async def test_a_message_that_killed_three_processes_is_set_aside_and_told_and_the_others_are_handled(
     client: AsyncRedis,
 ) -> None:
-    inbox = Inbox(client, FakePeers("platform"), "p")
+    inbox = inbox_of(client, FakePeers("platform"), "p")
     for number in range(8):
         await inbox.accept(said(number, thread=f"t{number}"))
     bots = Bots(client, {"i3"})
@@ -277,7 +277,7 @@ async def test_a_message_that_killed_three_processes_is_set_aside_and_told_and_t
 
 
 async def test_a_message_in_whose_place_another_one_kills_is_handled_after_that_one(client: AsyncRedis) -> None:
-    inbox = Inbox(client, FakePeers("platform"), "p")
+    inbox = inbox_of(client, FakePeers("platform"), "p")
     for number in range(3):
         await inbox.accept(said(number))
     bots = Bots(client, {"i0"})
@@ -288,7 +288,7 @@ async def test_a_message_in_whose_place_another_one_kills_is_handled_after_that_
 
 
 async def test_a_message_that_killed_two_processes_by_chance_is_handled_by_the_third(client: AsyncRedis) -> None:
-    inbox = Inbox(client, FakePeers("platform"), "p")
+    inbox = inbox_of(client, FakePeers("platform"), "p")
     await inbox.accept(said(1))
     bots = Bots(client, {"i1"}, heal_after=DEATHS - 1)
     for _ in range(DEATHS - 1):
@@ -311,19 +311,19 @@ async def test_processes_that_are_told_to_stop_while_they_handle_a_message_do_no
         told.append(incoming.id)
 
     grave: set[str] = set()
-    await Inbox(client, FakePeers("platform"), "p").accept(said(1))
+    await inbox_of(client, FakePeers("platform"), "p").accept(said(1))
     for number in range(DEATHS + 1):
-        inbox = Inbox(client, FakePeers(f"bot{number}", grave), "p")
+        inbox = inbox_of(client, FakePeers(f"bot{number}", grave), "p")
         async with handling(inbox, hang, set_aside=tell):
             await asyncio.sleep(0.3)
         grave.add(f"bot{number}")
-    async with handling(Inbox(client, FakePeers("last", grave), "p"), handle, set_aside=tell):
+    async with handling(inbox_of(client, FakePeers("last", grave), "p"), handle, set_aside=tell):
         await until(lambda: handled)
     assert not told
 
 
 async def test_a_message_that_kills_even_when_it_is_told_of_is_let_go(client: AsyncRedis) -> None:
-    inbox = Inbox(client, FakePeers("one"), "p")
+    inbox = inbox_of(client, FakePeers("one"), "p")
     await inbox.accept(said(1))
     await inbox.open()
     (entry,) = await inbox.read(1)
@@ -332,13 +332,13 @@ async def test_a_message_that_kills_even_when_it_is_told_of_is_let_go(client: As
     async def fail(_: Incoming) -> None:
         raise AssertionError("tried again")
 
-    other = Inbox(client, FakePeers("other", {"one"}), "p")
+    other = inbox_of(client, FakePeers("other", {"one"}), "p")
     async with handling(other, fail, fail, set_aside=fail):
         await until_empty(client, other)
 
 
 async def test_the_keys_that_know_copies_lapse(client: AsyncRedis) -> None:
-    inbox = Inbox(client, FakePeers("one"), "p")
+    inbox = inbox_of(client, FakePeers("one"), "p")
     await inbox.accept(said(1))
     assert 0 < await client.ttl("scopebot:seen:p:i1") <= SEEN_FOR
 
@@ -349,7 +349,7 @@ async def test_an_entry_that_is_no_message_is_dropped(client: AsyncRedis) -> Non
     async def handle(incoming: Incoming) -> None:
         handled.append(incoming.id)
 
-    inbox = Inbox(client, FakePeers("one"), "p")
+    inbox = inbox_of(client, FakePeers("one"), "p")
     await client.xadd(inbox.stream, {"incoming": '{"from": "another version"}'})
     await client.xadd(inbox.stream, {"what": "ever"})
     async with handling(inbox, handle):
@@ -364,7 +364,7 @@ async def test_redis_losing_its_memory_stops_nothing(client: AsyncRedis) -> None
     async def handle(incoming: Incoming) -> None:
         handled.append(incoming.id)
 
-    inbox = Inbox(client, FakePeers("one"), "p")
+    inbox = inbox_of(client, FakePeers("one"), "p")
     async with handling(inbox, handle):
         await inbox.accept(said(1))
         await until(lambda: handled)
@@ -374,7 +374,7 @@ async def test_redis_losing_its_memory_stops_nothing(client: AsyncRedis) -> None
 
 
 async def test_a_session_has_a_stream_of_its_own_and_leaves_nothing_behind(client: AsyncRedis) -> None:
-    one, two = (Inbox(client, FakePeers(name), "console", name) for name in ("one", "two"))
+    one, two = (inbox_of(client, FakePeers(name), "console", name) for name in ("one", "two"))
     await one.accept(said(1))
     assert await client.xlen(one.stream) == 1
     assert await client.ttl(one.stream) > 0, "a killed console's is gone some day"

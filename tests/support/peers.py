@@ -2,6 +2,18 @@
 
 from __future__ import annotations
 
+from redis import Redis
+from redis.asyncio import Redis as AsyncRedis
+
+from bot.inbox import Inbox
+
+
+def inbox_of(client: AsyncRedis, peers: FakePeers, platform: str, session: str = "") -> Inbox:
+    """Return an inbox on a client's server, as one process sees it."""
+    known = client.connection_pool.connection_kwargs
+    keeper = Redis(**{name: known[name] for name in ("host", "port", "db", "password") if name in known})
+    return Inbox(client, keeper, peers, platform, session)
+
 
 class FakePeers:
     """Implements `bot.alive.Peers`; `grave` is shared by the processes of a test."""

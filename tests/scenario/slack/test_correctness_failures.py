@@ -107,9 +107,7 @@ def break_four(slack: Slack, method: str) -> None:
 # too much was asked
 
 
-def test_posts_wait_as_long_as_slack_says_in_every_channel(
-    slack: Slack, bot: SlackBot, channels: list[str]
-) -> None:
+def test_posts_wait_as_long_as_slack_says_in_every_channel(slack: Slack, bot: SlackBot, channels: list[str]) -> None:
     slack.ratelimit("chat.postMessage", retry_after=3)
     for channel in channels:
         slack.mention("ann", channel, ASKED)
@@ -169,9 +167,7 @@ def test_what_fails_is_posted_once_in_direct_messages(slack: Slack, bot: SlackBo
 
 
 @pytest.mark.parametrize("passes", [0, 4], ids=["root", "status"])
-def test_what_fails_is_posted_once_for_a_command(
-    slack: Slack, bot: SlackBot, channels: list[str], passes: int
-) -> None:
+def test_what_fails_is_posted_once_for_a_command(slack: Slack, bot: SlackBot, channels: list[str], passes: int) -> None:
     slack.delay("chat.postMessage", 0, times=passes) if passes else None
     break_four(slack, "chat.postMessage")
     for channel in channels:
@@ -182,9 +178,7 @@ def test_what_fails_is_posted_once_for_a_command(
 
 
 @pytest.mark.parametrize("passes", [0, 4], ids=["result", "headline"])
-def test_what_fails_is_posted_once_at_the_end(
-    slack: Slack, bot: SlackBot, channels: list[str], passes: int
-) -> None:
+def test_what_fails_is_posted_once_at_the_end(slack: Slack, bot: SlackBot, channels: list[str], passes: int) -> None:
     runs = begun(slack, bot, *channels)
     slack.delay("chat.postMessage", 0, times=passes) if passes else None
     break_four(slack, "chat.postMessage")

@@ -1,0 +1,217 @@
+"""A channel of its own in the Slack double: what people do there, what the bot shows there, and what its runs do."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import urllib.request
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import text as sql
+
+from jobs.lease import lease_key
+from jobs.lifecycle import RunState
+from jobs.models import BenchmarkResult, Interval, MetricResult, Reproduce, Run, RunResult
+from support.slack.control import Slack
+from support.slack_bot import SlackBot
+
+Json = dict[str, Any]
+SOON = 15.0
+"""Seconds within which what is due is to be seen."""
+_numbers = itertools.count(1)
+
+
+class Room:
+    """One channel. People are ann, bob and chen, and all of them are in it."""
+
+    def __init__(self, slack: Slack, bot: SlackBot) -> None:
+        self.slack, self.bot = slack, bot
+        self.channel = slack.add_channel(f"room-{next(_numbers)}")
+
+    # what people do
+
+    def ask(self, user: str, text: str, thread: str | None = None) -> str:
+        """Say something to the bot, and wait until it has answered; return the message's ts."""
+        ts = self.slack.mention(user, self.channel, text, thread)
+        self.settle()
+        return ts
+
+    def say(self, user: str, text: str, thread: str) -> str:
+        """Say something in a thread, to nobody in particular."""
+        ts = self.slack.say(user, self.channel, text, thread)
+        self.settle()
+        return ts
+
+    def edit(self, user: str, ts: str, text: str, *, mention: bool = True) -> None:
+        """Change what was said, to the bot or, without the mention, to nobody."""
+        said = f"<@{self.slack.bot_user()}> {text}" if mention else text
+        self.slack.edit(user, self.channel, ts, said)
+        self.settle()
+
+    def delete(self, user: str, ts: str) -> None:
+        """Delete what was said."""
+        self.slack.delete(user, self.channel, ts)
+        self.settle()
+
+    def press(self, user: str, message: Json, label: str) -> None:
+        """Press a button as it stands in the channel now."""
+        self.slack.ack(self.slack.press(user, self.channel, message["ts"], button(self.now(message), label)))
+        self.settle()
+
+    # what is seen
+
+    def thread(self, ts: str) -> list[Json]:
+        """Return what the bot posted in a thread."""
+        return [message for message in self.slack.thread(self.channel, ts) if message.get("bot_id")]
+
+    def headlines(self) -> list[Json]:
+        """Return what the bot posted into the channel itself."""
+        return [m for m in self.slack.messages(self.channel) if m.get("bot_id") and "thread_ts" not in m]
+
+    def posts(self) -> list[Json]:
+        """Return all that the bot posted here."""
+        return [message for message in self.slack.messages(self.channel) if message.get("bot_id")]
+
+    def whispers(self, user: str) -> list[str]:
+        """Return what one person alone was told here."""
+        return [shown(message) for message in self.slack.ephemerals(user, self.channel)]
+
+    def reactions(self) -> int:
+        """Return how many reactions there are here."""
+        return sum(len(message.get("reactions", ())) for message in self.slack.messages(self.channel))
+
+    def now(self, message: Json) -> Json:
+        """Return a message as it stands now."""
+        found = self.slack.message(self.channel, message["ts"])
+        assert found is not None
+        return found
+
+    def until(self, true: Any, what: str) -> Any:
+        """Wait for something that is due."""
+        return self.bot.until(true, SOON, what)
+
+    def answer(self, ts: str, count: int = 1) -> Json:
+        """Wait until a thread has so many posts of the bot, and return the last of them."""
+        found: list[Json] = self.until(lambda: len(got := self.thread(ts)) >= count and got, f"{count} posts")
+        assert len(found) == count, [shown(message) for message in found]
+        return found[-1]
+
+    def settle(self) -> None:
+        """Wait until the bot has heard all that was said, and said all that it had to."""
+
+        def settled() -> bool:
+            if not all(one["acked_at"] for one in self.slack.deliveries()):
+                return False
+            with self.bot.redis() as redis:
+                return not redis.xlen("scopebot:inbox:slack") and not unsent(self.bot)
+
+        self.bot.until(settled, SOON, "an end of it", every=0.03)
+
+    # the runs
+
+    @property
+    def runs(self) -> list[Run]:
+        """The runs that were asked for here, the first one first."""
+        store = self.bot.store
+        where = f"{self.slack.team_id()}/{self.channel}"
+        return [run for run in self.bot.runs() if store.group(run.group_id).channel == where]
+
+    @property
+    def run(self) -> Run:
+        """The last run that was asked for here."""
+        return self.runs[-1]
+
+    def begin(self, run: Run, **progress: Any) -> None:
+        """Have a run begin, and go on for as long as the test does not end it."""
+        self.bot.begin(run)
+        with self.bot.redis() as redis:
+            redis.set(lease_key(run.id), 1)
+        self.bot.progress(run, **({"done": 7, "total": 20} | progress))
+
+    def end(self, run: Run, state: RunState = RunState.SUCCEEDED) -> None:
+        """Have a run end, begun or not, with a score where it succeeds."""
+        if self.bot.store.run(run.id).state is RunState.WAITING:
+            self.begin(run)
+        self.bot.store.move(run.id, state, result=result(run) if state is RunState.SUCCEEDED else None)
+
+    def api(self, method: str, **arguments: Any) -> Json:
+        """Call Slack's Web API as the app: an admin's deletion of its posts reaches it like one of its own."""
+        return call(self.slack, method, channel=self.channel, **arguments)
+
+
+def call(slack: Slack, method: str, **arguments: Any) -> Json:
+    """Call a method of Slack's Web API as the app."""
+    request = urllib.request.Request(
+        f"{slack.api_url}{method}", json.dumps(arguments).encode(),
+        {"Content-Type": "application/json", "Authorization": f"Bearer {slack.bot_token()}"},
+    )  # fmt: skip
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        found = dict(json.load(answer))
+    assert found["ok"], found
+    return found
+
+
+def result(run: Run) -> RunResult:
+    """Return a score of 50 % for each of a run's benchmarks."""
+    now = datetime.now(UTC)
+    metric = MetricResult(
+        name="accuracy", aggregation="mean", primary=True, direction="higher_is_better", unit="%", scale=100,
+        score=0.5, num=20, interval=Interval(low=0.3, high=0.7, method="wilson"),
+    )  # fmt: skip
+    benchmarks = tuple(
+        BenchmarkResult(name=name, benchmark=name, metrics=(metric,), requested=20, succeeded=20, errored=0)
+        for name in run.spec.covers
+    )
+    return RunResult(
+        run_id=run.id, attempt=1, state=RunState.SUCCEEDED, model=run.spec.model.name, benchmarks=benchmarks,
+        started_at=now, ended_at=now, worker="w1",
+        reproduce=Reproduce(command="evalscope eval --model tiny", versions={"evalscope": "1.14.1"}),
+    )  # fmt: skip
+
+
+def shown(message: Json) -> str:
+    """Return the text that people see of a message."""
+    return Slack.rendered_text(message)
+
+
+def buttons(message: Json) -> list[str]:
+    """Return what a message's buttons say."""
+    return [element["text"]["text"] for element in _buttons(message)]
+
+
+def button(message: Json, label: str) -> str:
+    """Return the action of the button that says this."""
+    found = next((element for element in _buttons(message) if element["text"]["text"].startswith(label)), None)
+    assert found is not None, f"no button {label!r} among {buttons(message)}"
+    return str(found["action_id"])
+
+
+def _buttons(message: Json) -> Iterator[Json]:
+    for block in message.get("blocks") or ():
+        if block["type"] == "actions":
+            yield from (element for element in block["elements"] if element["type"] == "button")
+
+
+def tables(message: Json) -> list[list[list[str]]]:
+    """Return a message's tables: rows of cells, the columns' names first."""
+    return [
+        [[str(cell["text"]) for cell in row] for row in block["rows"]]
+        for block in message.get("blocks") or ()
+        if block["type"] == "data_table"
+    ]
+
+
+def unsent(bot: SlackBot) -> int:
+    """Return how many posts are due."""
+    with bot.engine.connect() as connection:
+        query = "SELECT count(*) FROM outbox WHERE state IN ('pending', 'sending')"
+        return int(connection.execute(sql(query)).scalar_one())
+
+
+def everything_in(bot: SlackBot) -> str:
+    """Return all that the database holds."""
+    with bot.engine.connect() as connection:
+        tables_ = connection.execute(sql("SELECT name FROM sqlite_master WHERE type = 'table'")).scalars().all()
+        return str([connection.execute(sql(f"SELECT * FROM {table}")).all() for table in tables_])
