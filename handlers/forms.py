@@ -581,9 +581,15 @@ def _range_text(field: Field, texts: Texts) -> str:
     if field.most is None or (field.least is None and field.above is None):
         return _sentence(texts("reason.type"))
     several = "levels" if field.kind == "levels" else "number"
+    most = _as_said(field.most)
     if field.least is None:
-        return texts(f"forms.error.{several}.above", above=field.above, most=field.most)
-    return texts(f"forms.error.{several}.{'whole' if field.whole else 'any'}", least=field.least, most=field.most)
+        return texts(f"forms.error.{several}.above", above=_as_said(field.above or 0), most=most)
+    return texts(f"forms.error.{several}.{'whole' if field.whole else 'any'}", least=_as_said(field.least), most=most)
+
+
+def _as_said(number: float) -> float:
+    """Return a whole number as one: nobody writes 4,096.0."""
+    return int(number) if number == int(number) else number
 
 
 def _sentence(text: str) -> str:

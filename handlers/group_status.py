@@ -10,11 +10,13 @@ from collections.abc import Sequence
 
 from handlers.context import Links
 from handlers.figures import cut, run_names, score_with_interval
-from handlers.message import Link, Part, Progress, Table, Text
+from handlers.message import Link, Part, Progress, State, Table, Text
 from handlers.texts import Texts
 from jobs.lifecycle import ENDED
 from jobs.models import Run
 
+STATES: tuple[State, ...] = ("running", "waiting", "paused", "failed", "cancelled", "succeeded")
+"""What decides the state of several runs, in this order."""
 MOST_LINKS = 12
 MOST_CELL = 80
 """Characters of one cell."""
@@ -31,8 +33,15 @@ def group_parts(runs: Sequence[Run], bars: Sequence[Progress], texts: Texts) -> 
         label=texts("group.ended", ended=sum(run.state in ENDED for run in runs), count=len(runs)),
         done=sum(bar.done for bar in bars),
         total=None if None in totals else sum(total for total in totals if total is not None),
+        state=_state(bars),
     )
     return [together, *fitting(_rows(runs, bars, texts), texts)]
+
+
+def _state(bars: Sequence[Progress]) -> State:
+    """Return the state of all together: as long as one goes on, they do."""
+    states = {bar.state for bar in bars}
+    return next((state for state in STATES if state in states), "succeeded")
 
 
 def _rows(runs: Sequence[Run], bars: Sequence[Progress], texts: Texts) -> Table:

@@ -8,6 +8,9 @@ from pydantic import Field
 
 from jobs.models import Frozen
 
+State = Literal["waiting", "running", "paused", "succeeded", "failed", "cancelled"]
+"""How a run stands, as a bar shows it."""
+
 
 class Text(Frozen):
     """A paragraph."""
@@ -60,7 +63,7 @@ class Progress(Frozen):
     total: int | None
     score: str = ""
     note: str = ""
-    state: Literal["waiting", "running", "paused", "succeeded", "failed", "cancelled"] = "running"
+    state: State = "running"
 
 
 class Log(Frozen):

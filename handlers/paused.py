@@ -9,6 +9,7 @@ import re
 from handlers.context import Links, Services
 from handlers.incoming import Incoming, Place
 from handlers.message import Button, Buttons, Link, Message, Part
+from handlers.presses import Presses
 from handlers.reply import Reply
 from handlers.submit import not_taken
 from handlers.texts import Texts
@@ -63,11 +64,13 @@ async def decide(incoming: Incoming, services: Services) -> Reply:
     if run.user != incoming.user:
         return not_taken("question.not_yours", group.language)
     paused = run.state is RunState.PAUSED and run.attempt == int(found[2])
-    # a press that is handled again after a crash has had its effect
-    if found[3] == STOP and (paused or run.state is RunState.CANCELLED):
+    # a press that is handled again after a crash has had its effect; wherever it is said, a decision is made once
+    anywhere = incoming.model_copy(update={"post": ""})
+    first = await asyncio.to_thread(Presses(services.store.engine).claim, anywhere)
+    if found[3] == STOP and (paused or (first and run.state is RunState.CANCELLED)):
         stopped = await services.cancel(run)
         return Reply(Message(text=texts("cancel.done", runs=stopped.name)))
-    if found[3] == GO_ON and (paused or run.state not in ENDED):
+    if found[3] == GO_ON and (paused or (first and run.state not in ENDED)):
         return await go_on(run, services, texts)
     return not_taken("question.answered", group.language)
 

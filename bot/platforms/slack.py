@@ -109,7 +109,6 @@ class SlackPlatform(Platform):
         self._uploaded: dict[tuple[str, Chart], str] = {}
         """The files of charts that were drawn, by workspace."""
         self._marks: dict[str, Window] = {}
-        self._connection: Connection | None = None
 
     async def run(self, receive: Receive) -> None:
         """See `Platform.run`."""
@@ -121,14 +120,9 @@ class SlackPlatform(Platform):
         )  # fmt: skip
         async with listeners:
             if settings.slack_app_token:
-                self._connection = Connection(listeners.app, settings.slack_app_token)
-                await self._connection.run()
+                await Connection(listeners.app, settings.slack_app_token).run()
             else:
                 await asyncio.Event().wait()
-
-    async def connected(self) -> bool:
-        """Tell whether we hear what people say; over HTTP nobody knows."""
-        return self._connection is None or await self._connection.connected()
 
     # what is posted
 

@@ -29,7 +29,10 @@ def message_heard(body: Payload, bot_user: str) -> Incoming | None:
     if event.get("type") == "app_mention" and event.get("edited"):
         return None  # an edit, of which another event tells too, with what was said before
     said = _said(event, team, str(event.get("channel", "")), bot_user)
-    return said if said is None or said.text else None
+    if said is None or not said.text:
+        return None
+    shows_others = bool(event.get("files")) and not said.addressed  # "logs" beside a file is its title
+    return None if shows_others else said
 
 
 def command_heard(body: Payload) -> Incoming:

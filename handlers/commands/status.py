@@ -78,6 +78,9 @@ INTENT = Intent(
             "finished",
             "done yet",
             "how is it going",
+            "how's it going",
+            "how it is going",
+            "how it's going",
             "queue",
         ),
         zh=(

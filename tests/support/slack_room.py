@@ -6,11 +6,15 @@ import itertools
 import json
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 from sqlalchemy import text as sql
 
+from bot.settings import BotSettings
+from bot.slack.manifest import manifest
 from jobs.lease import lease_key
 from jobs.lifecycle import RunState
 from jobs.models import BenchmarkResult, Interval, MetricResult, Reproduce, Run, RunResult
@@ -20,15 +24,35 @@ from support.slack_bot import SlackBot
 Json = dict[str, Any]
 SOON = 15.0
 """Seconds within which what is due is to be seen."""
+URL = "https://scopebot.example.com"
 _numbers = itertools.count(1)
+
+
+@contextmanager
+def served(folder: Path, **variables: str) -> Iterator[SlackBot]:
+    """Have a bot without workers serve a workspace, which knows of it what its manifest says."""
+    with Slack() as slack:
+        slack.use_manifest(manifest(BotSettings(public_url=URL)))
+        with SlackBot(folder, slack, SCOPEBOT_PUBLIC_URL=URL, **variables) as bot:
+            yield bot
 
 
 class Room:
     """One channel. People are ann, bob and chen, and all of them are in it."""
 
-    def __init__(self, slack: Slack, bot: SlackBot) -> None:
-        self.slack, self.bot = slack, bot
-        self.channel = slack.add_channel(f"room-{next(_numbers)}")
+    def __init__(self, bot: SlackBot) -> None:
+        self.slack, self.bot = bot.slack, bot
+        self.channel = self.slack.add_channel(f"room-{next(_numbers)}")
+
+    def __enter__(self) -> Self:
+        self.slack.forget()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self.settle()
+            assert not self.slack.violations()
+            assert not self.slack.unacked()
 
     # what people do
 

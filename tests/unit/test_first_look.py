@@ -161,14 +161,15 @@ def buttons(message: Message) -> dict[str, str]:
 async def test_go_on_lets_it_wait_for_a_worker_that_will_not_pause_it_again(store: Store) -> None:
     services, run = FakeServices(store), paused(store)
     go_on = buttons(paused_message(run, progress(verdict()), Texts("en"), FixedLinks()))["Go on"]
-    reply = await services.press(go_on)
+    reply = await services.press(go_on, id="press")
     now = store.run(run.id)
     assert (now.state, reply.refused) == (RunState.WAITING, False)
     assert isinstance(now.spec, EvalSpec)
     assert not now.spec.pause_if_unreadable
     assert now.result is None
-    again = await services.press(go_on)
+    again = await services.press(go_on, id="press")
     assert again.message.text == reply.message.text, "the same press handled again after a crash"
+    assert (await services.press(go_on)).refused, "another press"
     assert len(services.submitted) == 1
 
 
