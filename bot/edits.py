@@ -60,6 +60,11 @@ class Edits:
         self._not_before: dict[int, float] = {}
         self._waits: dict[int, float] = {}
 
+    @property
+    def limited(self) -> bool:
+        """Tell whether a workspace has a budget at all."""
+        return not math.isinf(self._per_minute)
+
     def due(self, post: int, workspace: str = "", *, final: bool) -> bool:
         """Tell whether a post may be edited now."""
         now = time.monotonic()

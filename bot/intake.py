@@ -18,7 +18,7 @@ from jobs.space import is_full
 log = structlog.get_logger(__name__)
 
 IN_HAND = 64
-SIDE_BY_SIDE = 8
+SIDE_BY_SIDE = 4
 BUGS = 3
 """How often an entry may fail before it is told as a bug and dropped."""
 DEATHS = 3

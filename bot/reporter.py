@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from collections import Counter
 from collections.abc import Sequence
 
 import structlog
@@ -33,6 +34,8 @@ from jobs.outages import OUTAGES
 log = structlog.get_logger(__name__)
 
 TICK = 0.25
+LOOKED_AT = 4
+"""Groups that go on of which it is looked at once, in each workspace, whether they have news."""
 LOOK_EVERY = 1.0
 """Seconds after which the database is looked at again where this process was told of no change."""
 STATUS_WITHIN = 60.0
@@ -97,6 +100,8 @@ class PlatformReporter:
         self._shown: dict[int, Message] = {}
         self._finals: set[int] = set()
         """What was edited for the last time, which a look that began before may not know."""
+        self._quiet: dict[int, float] = {}
+        """When it was seen last of a post that it has nothing new to say."""
         self._busy: dict[int, asyncio.Task[None]] = {}
         self._channels = ChannelSettings(reporter.services.store.engine)
         self._placing = asyncio.Lock()
@@ -131,19 +136,32 @@ class PlatformReporter:
         )
 
     def _begin_updates(self) -> None:
-        """Update every group that has something to be said: those that ended first, then whose edit is the oldest."""
+        """Update every group that has something to be said: those that ended first, then whose edit is the oldest.
 
-        def turn(watch: Watch) -> tuple[bool, float]:
-            return (not watch.ended, self._edits.edited_at(watch.status.id) if watch.status else 0.0)
+        Of those that only go on, a few at a time are looked at: the next edit is for the first that has news.
+        """
+        looked_at = Counter[str]()
+        for watch in sorted(self._watches.values(), key=self._turn):
+            if watch.group.id in self._busy or not self._may_change(watch):
+                continue
+            if self._edits.limited and not (watch.ended or self._must_ask(watch)):
+                workspace = self._platform.workspace(watch.place)
+                looked_at[workspace] += 1
+                if looked_at[workspace] > LOOKED_AT:
+                    continue
+            self._busy[watch.group.id] = asyncio.create_task(self._update(watch))
 
-        for watch in sorted(self._watches.values(), key=turn):
-            if watch.group.id not in self._busy and self._may_change(watch):
-                self._busy[watch.group.id] = asyncio.create_task(self._update(watch))
+    def _turn(self, watch: Watch) -> tuple[bool, float]:
+        post = 0 if watch.status is None else watch.status.id
+        return not watch.ended, max(self._edits.edited_at(post), self._quiet.get(post, -math.inf))
 
     def _may_change(self, watch: Watch) -> bool:
         """Tell whether something may be said of a group now: most of those that go on wait for their next edit."""
-        asks = any(run.state is RunState.PAUSED and question_key(run) not in watch.questions for run in watch.runs)
-        return watch.ended or asks or self._may_edit(watch)
+        return watch.ended or self._must_ask(watch) or self._may_edit(watch)
+
+    @staticmethod
+    def _must_ask(watch: Watch) -> bool:
+        return any(run.state is RunState.PAUSED and question_key(run) not in watch.questions for run in watch.runs)
 
     def _may_edit(self, watch: Watch) -> bool:
         """Tell whether the status message may be edited now."""
@@ -193,6 +211,8 @@ class PlatformReporter:
         message = status_message(watch.runs, progress, texts, self._services.links, places)
         if final or message != self._shown.get(post.id, post.message):
             await self._edit(post, message, final=final, urgent=final)
+        else:
+            self._quiet[post.id] = time.monotonic()
 
     async def _show_result(self, watch: Watch, texts: Texts) -> None:
         """Record a group's result, once; edit its message when the reports have followed."""
@@ -276,4 +296,5 @@ class PlatformReporter:
         posts = {post.id for watch in self._watches.values() for post in watch.posts}
         self._edits.keep(posts)
         self._finals &= posts
+        self._quiet = {post: at for post, at in self._quiet.items() if post in posts}
         self._shown = {post: message for post, message in self._shown.items() if post in posts}

@@ -159,7 +159,7 @@ def complete(parsed: Parsed, request: OpenRequest, said: str, vocabulary: Vocabu
         return parsed.model_copy(update={"args": request.args | parsed.args, "missing": ()})
     ask = ASKS.get((request.intent, request.missing))
     bare = parsed.intent == "none" or (request.missing == "run" and parsed.intent == "status")  # `r12` alone
-    if ask is None or not bare or parsed.refused:
+    if ask is None or not bare or parsed.refused or parsed.question is not None:  # "train it on gsm8k"
         return None
     read = parse_text(ask.sentence.format(said), vocabulary)
     given = {name: value for name, value in read.args.items() if name not in ask.own}

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import aiohttp
 import structlog
+from redis.exceptions import RedisError
+from slack_sdk.errors import SlackApiError
 
 from bot.platforms.base import Audience, Person, PlatformError
 from bot.render.slack import Level, render
-from bot.slack.address import NAME, channel_of
+from bot.slack.address import NAME, channel_of, direct_of
 from bot.slack.events import form_heard
 from bot.slack.forms import (
     MORE,
@@ -20,11 +23,13 @@ from bot.slack.forms import (
     values_of,
     where_of,
 )
+from bot.slack.manifest import call_of
 from bot.slack.whisper import whisper
 from handlers.forms import benchmark_options, form_for, read
-from handlers.incoming import Language, Place
+from handlers.incoming import Language, Place, language_of
 from handlers.intents.slash import named_intent
 from handlers.message import Message
+from handlers.registry import intents
 from handlers.texts import Texts
 from jobs.models import Frozen
 
@@ -46,6 +51,10 @@ FORM = "form"
 """The callback id of a form."""
 KNOWN_WITHIN = 0.5
 """Seconds for which a form that is to open waits to know the person: it has to be open in three."""
+TRIGGERS = "scopebot:slack:trigger"
+"""Begins the key in Redis that says that a form was asked for."""
+REMEMBERED_FOR = 600
+"""Seconds for which a copy of what opened a form may come."""
 Payload = dict[str, Any]
 
 
@@ -57,6 +66,19 @@ class _Opened(Frozen):
     """Where the answer goes; empty where the form asks, or the person alone is answered."""
     asks_where: bool = False
     language: Language = "en"
+
+
+class _Asked(NamedTuple):
+    """Who asked for a form, and where."""
+
+    team: str
+    user: str
+    trigger: str
+    said: str
+    """The command that opens it, without anything behind it."""
+    channel: str = ""
+    """Where that was typed; empty where it was not."""
+    reply_url: str = ""
 
 
 class Dialogs:
@@ -72,30 +94,50 @@ class Dialogs:
         return named_intent(f"{body.get('command')} {body.get('text') or ''}".strip()) in OPENED
 
     async def open_for_command(self, body: Payload) -> None:
-        """Open the form of a slash command; a person for whom it does not open is told what to type."""
-        intent = named_intent(f"{body['command']} {body.get('text') or ''}".strip()) or ""
+        """Open the form of a slash command."""
+        said = f"{body['command']} {body.get('text') or ''}".strip()
+        intent = named_intent(said) or ""
         team, user, channel = str(body["team_id"]), str(body["user_id"]), str(body["channel_id"])
-        language = await self._language(team, user, str(body["command"]))
+        language = await self._language(team, user, said)
         opened = _Opened(intent=intent, channel="" if channel.startswith("D") else channel, language=language)
-        try:
-            await self._open(team, str(body["trigger_id"]), opened)
-        except (PlatformError, TimeoutError) as error:
-            log.warning("a form did not open", intent=intent, reason=repr(error))
-            place = Place(platform=NAME, channel=channel_of(team, channel), thread="")
-            said = Message(text=Texts(language)("forms.not_opened", command=body["command"]))
-            rendered = render(said, Level.TEXT, value=lambda button: button.id)
-            audience = Audience(f"{NAME}:{user}", private=True, reply_url=str(body.get("response_url") or ""))
-            await whisper(await self._workspaces.get(team), place, rendered, audience, self._workspaces.session)
+        asked = _Asked(team, user, str(body["trigger_id"]), said, channel, str(body.get("response_url") or ""))
+        await self._open(opened, asked)
 
     async def open_new(self, body: Payload, intent: str = "eval") -> None:
         """Open a form where no channel is given: it asks where to post."""
         team, user = str((body.get("team") or {}).get("id", "")), str(body["user"]["id"])
         opened = _Opened(intent=intent, asks_where=True, language=await self._language(team, user))
-        await self._open(team, str(body["trigger_id"]), opened)
+        await self._open(opened, _Asked(team, user, str(body["trigger_id"]), call_of(intents()[intent])))
 
-    async def _open(self, team: str, trigger: str, opened: _Opened) -> None:
-        workspace = await self._workspaces.get(team)
-        await workspace.calls.call("views.open", trigger_id=trigger, view=await self._view(opened))
+    async def _open(self, opened: _Opened, asked: _Asked) -> None:
+        """Open a form; a person for whom it does not open is told what to type."""
+        if await self._is_copy(asked):
+            return
+        try:
+            workspace = await self._workspaces.get(asked.team)
+            view = await self._view(opened)
+            await workspace.calls.call("views.open", trigger_id=asked.trigger, view=view)
+        except (PlatformError, SlackApiError, aiohttp.ClientError, TimeoutError) as error:
+            log.warning("a form did not open", intent=opened.intent, reason=repr(error))
+            await self._tell_instead(opened, asked)
+
+    async def _is_copy(self, asked: _Asked) -> bool:
+        """Tell whether the form was asked for before, by what Slack delivered then too."""
+        mark = f"{TRIGGERS}:{asked.team}:{asked.trigger}"
+        try:
+            return not await self._bot.redis.set(mark, "1", nx=True, ex=REMEMBERED_FOR)
+        except RedisError as error:  # at worst a second one does not open, and the person is told
+            log.warning("a copy would not be known", reason=repr(error))
+            return False
+
+    async def _tell_instead(self, opened: _Opened, asked: _Asked) -> None:
+        """Tell a person what to type in place of a form."""
+        text = Texts(opened.language)(f"forms.not_opened.{opened.intent}", command=asked.said)
+        rendered = render(Message(text=text), Level.TEXT, value=lambda button: button.id)
+        where = direct_of(asked.team, asked.user) if not asked.channel else channel_of(asked.team, asked.channel)
+        place = Place(platform=NAME, channel=where, thread="")
+        audience = Audience(f"{NAME}:{asked.user}", private=True, reply_url=asked.reply_url)
+        await whisper(await self._workspaces.get(asked.team), place, rendered, audience, self._workspaces.session)
 
     # what is done in one
 
@@ -177,7 +219,7 @@ class Dialogs:
 
     async def _language(self, team: str, user: str, said: str = "") -> Language:
         """Return the language of a form: that of the command, else the person's if it is known soon enough."""
-        if not said.isascii():
+        if language_of(said) == "zh":
             return "zh"
         person = self._people.known(team, user)
         if person is None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
+
+from pydantic import JsonValue
 
 from bot.slack.address import NAME, channel_of, direct_of, message_source, spot_id
 from bot.slack.signed import Signer
@@ -41,7 +44,7 @@ def command_heard(body: Payload) -> Incoming:
     source = f"{NAME}:{team}:command:{body['trigger_id']}"
     return Incoming(
         id=source, place=new_place(team, channel, user, source), user=f"{NAME}:{user}",
-        text=f"{body['command']} {str(body.get('text') or '').strip()}".strip(), unseen=True,
+        text=f"{body['command']} {_unescaped(str(body.get('text') or '')).strip()}".strip(), unseen=True,
         direct=channel.startswith("D"), reply_url=str(body.get("response_url") or ""),
     )  # fmt: skip
 
@@ -79,14 +82,18 @@ def form_heard(body: Payload, request: Request, channel: str) -> Incoming:
     )  # fmt: skip
 
 
-def shortcut_heard(body: Payload, intent: str) -> Incoming:
-    """Return what is asked for of a message: the run that it is about follows from its thread."""
+def shortcut_heard(body: Payload, intent: str, run: str = "", conversation: Place | None = None) -> Incoming:
+    """Return what is asked for of a message: about a run, in the conversation that this belongs to.
+
+    Without one it is asked in the message's own thread, which says what run is meant.
+    """
     team, user, channel = _team(body), str(body["user"]["id"]), str(body["channel"]["id"])
     message: Payload = body["message"]
+    request = Request(intent=intent, args={"run": run} if run else {})
     return Incoming(
         id=f"{NAME}:{team}:shortcut:{body['trigger_id']}",
-        place=_place(team, channel, user, str(message.get("thread_ts") or message["ts"])),
-        user=f"{NAME}:{user}", text=f"/{intent}", request=Request(intent=intent), direct=channel.startswith("D"),
+        place=conversation or _place(team, channel, user, str(message.get("thread_ts") or message["ts"])),
+        user=f"{NAME}:{user}", text=_as_command(request), request=request, direct=channel.startswith("D"),
         unseen=True, reply_url=str(body.get("response_url") or ""),
     )  # fmt: skip
 
@@ -166,8 +173,17 @@ def _team(body: Payload) -> str:
 
 def _as_command(request: Request) -> str:
     """Return a request as it could have been typed, which shows what was asked for."""
-    said = [f"/{request.intent}"]
-    for name, value in request.args.items():
-        shown = ",".join(map(str, value)) if isinstance(value, list) else str(value)
-        said.append(f"{name}={shown}")
-    return " ".join(said)
+    return " ".join([f"/{request.intent}", *(f"{name}={_typed(value)}" for name, value in request.args.items())])
+
+
+def _typed(value: JsonValue) -> str:
+    """Return a value as one types it after a `name=`."""
+    if isinstance(value, list):
+        return ",".join(map(_typed, value))
+    plain = isinstance(value, str) and not re.search(r"[\s\"']", value)
+    return str(value) if plain else json.dumps(value, ensure_ascii=False)
+
+
+def _unescaped(text: str) -> str:
+    """Return the text of a command as it was typed: Slack marks these three characters."""
+    return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")

@@ -31,8 +31,8 @@ log = structlog.get_logger(__name__)
 
 OPEN_FOR = 600
 """Seconds after which nobody is taken to look at their home still: Slack does not say when it is left."""
-AGAIN_AFTER = 5.0
-"""Seconds between two looks at what has changed."""
+LOOK_EVERY, RESTS = 3.0, 2.0
+"""Seconds for which a change is waited for, and those after a look until the next one, however much changes."""
 PUBLISHED_PER_MINUTE = 60
 """Homes that are published again in a workspace; one that was just opened comes before them."""
 OPEN_HOMES = "scopebot:slack:homes"
@@ -60,10 +60,13 @@ class Homes:
     async def _keep(self) -> None:
         with self._bot.reporter.wakeups.runs.listening() as changed:
             while True:
-                await woken(changed, AGAIN_AFTER)
+                await woken(changed, LOOK_EVERY)
                 for team, user in await self._open():
-                    await self._publish(team, user)
-                await asyncio.sleep(AGAIN_AFTER)
+                    try:
+                        await self._publish(team, user)
+                    except Exception:  # one home's trouble must not keep the others from being shown
+                        log.exception("a home was not published", team=team, user=user)
+                await asyncio.sleep(RESTS)
 
     async def _open(self) -> list[tuple[str, str]]:
         """Return who may be looking at their home."""
@@ -90,11 +93,11 @@ class Homes:
             value=lambda button: self._signer.value(button.id, post=f"home:{user}:{time.time_ns()}", team=team),
             texts=Texts(language),
         )
-        workspace = await self._workspaces.get(team)
         try:
+            workspace = await self._workspaces.get(team)
             await workspace.calls.call("views.publish", user_id=user, view=view)
         except PlatformError as error:
-            log.warning("a home was not published", user=user, reason=str(error))
+            log.warning("a home was not published", team=team, user=user, reason=str(error))
             return
         self._shown[team, user] = digest
 

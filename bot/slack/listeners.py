@@ -19,14 +19,14 @@ from slack_bolt.async_app import AsyncApp
 from slack_bolt.request.async_request import AsyncBoltRequest
 from slack_bolt.response import BoltResponse
 
-from bot.slack.address import NAME, channel_of
+from bot.slack.address import NAME, spot_id
 from bot.slack.dialogs import Dialogs
 from bot.slack.events import click_heard, command_heard, message_heard, shortcut_heard
 from bot.slack.homes import Homes
 from bot.slack.manifest import EVENTS_PATH, INSTALL_PATH, NEW_EVALUATION, REDIRECT_PATH, RERUN_THIS
-from bot.slack.prompts import suggest_prompts
+from bot.slack.prompts import greet, suggest_prompts
 from bot.slack.unfurl import unfurl
-from handlers.incoming import Incoming, Place, Request
+from handlers.incoming import Incoming, Place
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -61,16 +61,18 @@ class Listeners:
         receive: Receive,
     ) -> None:
         self._bot, self._workspaces, self._installations = bot, workspaces, installations
-        self._signer, self._receive = signer, receive
+        self._people, self._signer, self._receive = people, signer, receive
         self._dialogs = Dialogs(bot, workspaces, people, receive)
         self._homes = Homes(bot, workspaces, people, signer)
         self._tasks: set[asyncio.Task[None]] = set()
         self.app = self._make_app()
 
     async def __aenter__(self) -> Self:
-        hooks = self._bot.hooks
-        if not self._bot.settings.slack_app_token:
+        hooks, settings = self._bot.hooks, self._bot.settings
+        if settings.slack_signing_secret and not settings.slack_app_token:
             hooks[EVENTS_PATH] = self._over_http
+        elif not settings.slack_app_token:  # anybody could say that they are Slack
+            log.error("Slack is not heard: set SLACK_APP_TOKEN, or SLACK_SIGNING_SECRET for requests over HTTP")
         if self._installations is not None:
             hooks[INSTALL_PATH] = self._install
             hooks[REDIRECT_PATH] = self._installed
@@ -94,7 +96,7 @@ class Listeners:
         app = AsyncApp(
             name=NAME, client=self._workspaces.client(), oauth_flow=flow,
             authorize=cast("Any", self._workspaces),  # Bolt takes its own class too
-            signing_secret=settings.slack_signing_secret or "", logger=_quiet(),
+            signing_secret=settings.slack_signing_secret or "", logger=_quiet(), before_authorize=self._on_removal,
         )  # fmt: skip
         app.middleware(self._on_event)
         app.command(ANYTHING)(self._on_command)
@@ -128,14 +130,21 @@ class Listeners:
         if kind == "app_home_opened" and event.get("tab") == "home":
             self._beside(self._homes.opened(team, user))
         elif kind in {"app_home_opened", "assistant_thread_started"}:
-            self._beside(suggest_prompts(self._workspaces, team, event))
+            self._beside(suggest_prompts(self._bot, self._workspaces, self._people, team, event))
         elif kind == "link_shared":
             self._beside(unfurl(self._bot, self._workspaces, team, event))
-        elif kind in {"app_uninstalled", "tokens_revoked"}:
-            self._beside(self._uninstalled(team, event))
         elif kind == "member_joined_channel" and user == bot_user:
-            return _invited(team, event)
+            self._beside(greet(self._bot, self._people, team, event))
         return None
+
+    async def _on_removal(self, body: Payload, next: Any) -> BoltResponse | None:  # noqa: A002
+        """Hear that a workspace removed the app: its token, which is looked at before anything else, is worthless."""
+        event: Payload = body.get("event") or {}
+        if event.get("type") not in {"app_uninstalled", "tokens_revoked"}:
+            await next()
+            return None
+        await self._uninstalled(str(body.get("team_id") or body.get("enterprise_id") or ""), event)
+        return HEARD
 
     async def _uninstalled(self, team: str, event: Payload) -> None:
         if event.get("type") == "tokens_revoked" and not (event.get("tokens") or {}).get("bot"):
@@ -177,8 +186,19 @@ class Listeners:
         self._beside(self._dialogs.open_new(body))
 
     async def _on_rerun_this(self, body: Payload, ack: AsyncAck) -> None:
-        await self._receive(shortcut_heard(body, "rerun"))
+        run, conversation = await asyncio.to_thread(self._run_of, body)
+        await self._receive(shortcut_heard(body, "rerun", run, conversation))
         await ack()
+
+    def _run_of(self, body: Payload) -> tuple[str, Place | None]:
+        """Return the run that a message of ours is about, and the conversation that this belongs to; else nothing."""
+        message_id = spot_id(str(body["channel"]["id"]), str(body["message"]["ts"]))
+        post, store = self._bot.reporter.outbox.by_message(NAME, message_id), self._bot.services.store
+        if post is None or post.group is None:
+            return "", None
+        group, runs = store.group(post.group), store.group_runs(post.group)
+        place = Place(platform=group.platform, channel=group.channel, thread=group.thread)
+        return runs[0].name if len(runs) == 1 else "", place
 
     # over HTTP
 
@@ -220,14 +240,3 @@ async def _on_closed(ack: AsyncAck) -> None:
 
 async def _bolt(request: web.Request) -> AsyncBoltRequest:
     return await to_bolt_request(request)
-
-
-def _invited(team: str, event: Payload) -> Incoming:
-    """Return the wish of who invited us to a channel to know what we do."""
-    channel = str(event["channel"])
-    inviter = str(event.get("inviter") or "")
-    return Incoming(
-        id=f"{NAME}:{team}:invited:{channel}:{event.get('event_ts', '')}",
-        place=Place(platform=NAME, channel=channel_of(team, channel), thread=""),
-        user=f"{NAME}:{inviter}", text="/help", request=Request(intent="help"),
-    )  # fmt: skip

@@ -39,26 +39,28 @@ async def unfurl(bot: Bot, workspaces: Workspaces, team: str, event: dict[str, A
             shown[url] = {"blocks": render(message, Level.TEXT, value=lambda button: button.id).blocks}
     if not shown:
         return
-    workspace = await workspaces.get(team)
+    # a link that is being typed stands in no message yet: it is known by an id of its own
+    by_id = {name: event.get(name) for name in ("unfurl_id", "source")}
+    where = by_id if all(by_id.values()) else {"channel": event.get("channel"), "ts": event.get("message_ts")}
     try:
-        await workspace.calls.call(
-            "chat.unfurl", channel=event.get("channel"), ts=event.get("message_ts"), unfurls=shown
-        )
+        workspace = await workspaces.get(team)
+        await workspace.calls.call("chat.unfurl", unfurls=shown, **where)
     except PlatformError as error:
         log.info("a link stays folded", reason=str(error))
 
 
 def _summary(bot: Bot, url: str) -> Message | None:
     """Return a run in a line; None for what is no good link to one."""
-    address = urlsplit(url)
-    found = _RUN.fullmatch(address.path.removeprefix(urlsplit(bot.links.public_url).path.rstrip("/")))
-    token = parse_qs(address.query).get("t", [""])[0]
-    if found is None:
-        return None
+    public = urlsplit(bot.links.public_url)
     try:
+        address = urlsplit(url)
+        found = _RUN.fullmatch(address.path.removeprefix(public.path.rstrip("/")))
+        if found is None or address.hostname != public.hostname:
+            return None
+        token = parse_qs(address.query).get("t", [""])[0]
         bot.links.check(int(found[1]), token, report=found[2] is not None)
         run = bot.services.store.run(int(found[1]))
-    except (LinkError, UnknownRun):
+    except (LinkError, UnknownRun, ValueError):
         return None
     texts = Texts(bot.services.store.group(run.group_id).language)
     if run.state in ENDED:

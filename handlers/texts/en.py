@@ -1,7 +1,9 @@
 """The texts in English."""
 
 TEXTS = {
-    "forms.not_opened": "The form did not open in time. Give the command again, or with what it needs: `{command} MODEL gsm8k limit=100`.",
+    "forms.not_opened.eval": "The form did not open in time. Try again, or type what it asks for: `{command} MODEL gsm8k limit=100`.",
+    "forms.not_opened.perf": "The form did not open in time. Try again, or type what it asks for: `{command} MODEL parallel=1,2,4`.",
+    "greeting": "Hello! I evaluate models with EvalScope. Mention me and say what to run, for example “{example}”; `/scopebot help` lists everything I can do.",
     "post.elsewhere": "I cannot post where you asked: I am not in that channel (`/invite @scopebot` brings me in), or it is archived. So it comes to you.",
     "headline.thread": "More in the thread",
     # --- evaluation

@@ -1,7 +1,9 @@
 """The texts in Chinese."""
 
 TEXTS = {
-    "forms.not_opened": "表单没有及时打开。请再试一次，或直接写全命令：`{command} 模型 gsm8k limit=100`。",
+    "forms.not_opened.eval": "表单没有及时打开。请再试一次，或直接写全命令：`{command} 模型 gsm8k limit=100`。",
+    "forms.not_opened.perf": "表单没有及时打开。请再试一次，或直接写全命令：`{command} 模型 parallel=1,2,4`。",
+    "greeting": "大家好！我用 EvalScope 评测模型。提及我并说出要跑什么即可，例如“{example}”；`/scopebot help` 列出我能做的一切。",
     "post.elsewhere": "我无法在原频道发消息：我不在该频道中（用 `/invite @scopebot` 邀请我），或该频道已归档，因此直接发给您。",
     "headline.thread": "详情见讨论串",
     # --- evaluation
@@ -562,7 +564,7 @@ TEXTS = {
     "deleted.goes_on": "发起 {runs} 的消息已被删除，但它当时已经开始，会继续运行。`取消 {run}` 可以结束它。",
     # --- lines in a channel
     "help.about.headlines": "结果是否也在频道里播报",
-    "headlines.on": "每个结果也会在这个频道里播报一行。`/播报 关闭` 可以停止。",
-    "headlines.off": "结果只留在各自的讨论串里。`/播报 打开` 可以在这个频道里也播报一行。",
+    "headlines.on": "每个结果也会在这个频道里播报一行。`/headlines 关闭` 可以停止。",
+    "headlines.off": "结果只留在各自的讨论串里。`/headlines 打开` 可以在这个频道里也播报一行。",
     "headlines.direct": "这里是你和我的单独会话，没有可以播报结果的频道。",
 }

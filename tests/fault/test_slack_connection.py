@@ -100,11 +100,11 @@ async def test_a_socket_that_slack_takes_away_is_replaced(slack: Slack, reason: 
 
 async def test_being_sent_away_twice_while_slack_is_slow_leaves_no_deaf_socket(slack: Slack) -> None:
     async with hearing(slack) as bot:
-        slack.delay("apps.connections.open", 6)
+        slack.delay("apps.connections.open", 1.5)
         slack.disconnect("warning", grace=20)
         await asyncio.sleep(0.2)
         slack.disconnect("refresh_requested", grace=20)
-        await asyncio.sleep(9)
+        await asyncio.sleep(3)
         assert slack.sockets() == 1, "another one would take a share of what people say, and never acknowledge it"
         for number in range(6):
             await bot.hears(f"after {number}", within=1)
@@ -134,20 +134,23 @@ async def test_refused_tickets_are_not_tried_for_ever(slack: Slack) -> None:
 async def test_slack_gives_no_address_for_a_while(slack: Slack, fault: str) -> None:
     async with hearing(slack) as bot:
         if fault == "fail":
-            slack.fail("apps.connections.open", 503, times=4)
+            slack.fail("apps.connections.open", 503, times=3)
         elif fault == "ratelimit":
-            slack.ratelimit("apps.connections.open", times=2, retry_after=2)
+            slack.ratelimit("apps.connections.open", retry_after=2)
         else:
-            slack.error("apps.connections.open", "invalid_auth", times=4)
+            slack.error("apps.connections.open", "invalid_auth", times=3)
         slack.cut()
         await bot.hears("after", within=20)
+        if fault == "ratelimit":
+            _, refused, again = [call["at"] for call in slack.calls("apps.connections.open")]
+            assert again - refused >= 2
     assert bot.heard == {"after": 1}
 
 
 @pytest.mark.parametrize("sever", [False, True])
 async def test_a_network_that_swallows_everything(slack: Slack, *, sever: bool) -> None:
     async with hearing(slack) as bot:
-        slack.dark(4, sever=sever)
+        slack.dark(2.5, sever=sever)
         await asyncio.sleep(0.5)
         await bot.hears("in the dark", within=12)
         await bot.hears("after", within=3)
@@ -157,7 +160,7 @@ async def test_a_network_that_swallows_everything(slack: Slack, *, sever: bool) 
 async def test_a_server_that_stands_still(slack: Slack) -> None:
     async with hearing(slack) as bot:
         slack.pause()
-        await asyncio.sleep(4)
+        await asyncio.sleep(2.5)
         slack.resume()
         await bot.hears("after", within=8)
     assert bot.heard == {"after": 1}

@@ -102,10 +102,6 @@ class Room:
         """Return what one person alone was told here."""
         return [shown(message) for message in self.slack.ephemerals(user, self.channel)]
 
-    def reactions(self) -> int:
-        """Return how many reactions there are here."""
-        return sum(len(message.get("reactions", ())) for message in self.slack.messages(self.channel))
-
     def now(self, message: Json) -> Json:
         """Return a message as it stands now."""
         found = self.slack.message(self.channel, message["ts"])
@@ -133,6 +129,14 @@ class Room:
 
         self.bot.until(settled, SOON, "an end of it", every=0.03)
 
+    def told(self, *runs: Run) -> None:
+        """Wait until all is said of runs that have ended, of all in this channel unless some are given."""
+        groups = {run.group_id for run in runs or self.runs}
+        self.until(
+            lambda: not groups & {group.id for group, _ in self.bot.store.unsettled("slack")}, "all that is to be said"
+        )
+        self.settle()
+
     # the runs
 
     @property
@@ -158,6 +162,9 @@ class Room:
         """Have a run end, begun or not, with a score where it succeeds."""
         if self.bot.store.run(run.id).state is RunState.WAITING:
             self.begin(run)
+        if state is RunState.SUCCEEDED:
+            with self.bot.engine.begin() as connection:  # or the result waits a minute for it
+                connection.execute(sql("UPDATE runs SET report_ready = 1 WHERE id = :run"), {"run": run.id})
         self.bot.store.move(run.id, state, result=result(run) if state is RunState.SUCCEEDED else None)
 
     def api(self, method: str, **arguments: Any) -> Json:
