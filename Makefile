@@ -38,7 +38,8 @@ test: install ## the tests, but for the slow ones, with their line coverage
 	$(BIN)/coverage report
 
 test-slow: install ## the tests with a real model, a browser, faults, and whole conversations
-	$(BIN)/pytest -m "$(SLOW)"
+	$(BIN)/pytest -m "slow and not fault" -n 2 --dist loadfile
+	$(BIN)/pytest -m "real_model or browser or fault"
 
 check: install ## lint, format, types, and the direction of imports
 	$(BIN)/ruff check .
@@ -62,6 +63,7 @@ bench: install ## measure, beside the bare thing
 	$(BIN)/python bench/benchmarks_search.py
 	$(BIN)/python bench/first_score.py
 	$(BIN)/python bench/perf_fidelity.py
+	$(BIN)/python bench/slack_burst.py
 
 serve: install ## run the bot
 	$(BIN)/scopebot serve

@@ -15,6 +15,7 @@ from bot.platforms.base import PlatformError
 from bot.render.slack import render_home
 from bot.slack.address import NAME
 from bot.slack.budget import Window
+from bot.slack.workspaces import NotOurs
 from bot.wakeups import woken
 from handlers.home import home
 from handlers.texts import Texts
@@ -96,6 +97,9 @@ class Homes:
         try:
             workspace = await self._workspaces.get(team)
             await workspace.calls.call("views.publish", user_id=user, view=view)
+        except NotOurs:
+            await self._bot.redis.zrem(OPEN_HOMES, f"{team}:{user}")
+            return
         except PlatformError as error:
             log.warning("a home was not published", team=team, user=user, reason=str(error))
             return

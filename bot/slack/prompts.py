@@ -1,6 +1,6 @@
-"""What we say first: the prompts that Slack suggests where people talk to us alone, and a greeting in new channels.
+"""The prompts that Slack suggests where people talk to us alone: sentences of the registry that work.
 
-All of it are sentences of the registry that work; where a model is registered, they name that one.
+Where a model is registered, they name that one. The greeting in a channel that we were invited to names the first.
 """
 
 from __future__ import annotations

@@ -95,7 +95,8 @@ class Driver(ABC):
         posts = Outbox(self.store.engine).of_groups({run.group_id for run in runs})
         told = {post.group for post in posts if post.role == "result"}
         final = {post.group for post in posts if post.role == "status" and post.final}
-        return {run.group_id for run in runs if run.state in ENDED} <= told & final
+        going = {run.group_id for run in runs if run.state not in ENDED}
+        return {run.group_id for run in runs} - going <= told & final
 
 
 @dataclass(frozen=True)
@@ -254,7 +255,8 @@ def _take(step: Step, driver: Driver) -> None:
         assert any(set(step.columns) <= set(columns) for columns in shown), shown
     if step.buttons:
         labels = [label for message in new for label in message.buttons]
-        assert [label.startswith(meant) for label, meant in zip(labels, step.buttons, strict=True)] == [True] * len(labels)
+        assert len(labels) == len(step.buttons)
+        assert all(map(str.startswith, labels, step.buttons)), labels
     assert len(driver.runs()) == runs + step.more_runs
     if step.samples is not None:
         assert driver.runs()[-1].spec.total == step.samples

@@ -6,7 +6,8 @@ import itertools
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,15 +24,27 @@ from jobs.models import Progress, Run
 RUNS, CHANNELS, SECONDS = 50, 5, 70
 
 
-def _report(bot: SlackBot, runs: Sequence[Run], over: threading.Event) -> None:
+@contextmanager
+def reporting(bot: SlackBot, runs: Sequence[Run]) -> Iterator[None]:
     """Have every run say something new each second."""
-    with bot.redis() as redis:
-        for done in itertools.count(1):
-            for run in runs:
-                said = {"attempt": 1, "phase": "evaluating", "benchmark": "gsm8k", "updated_at": datetime.now(UTC)}
-                write_progress(redis, run.id, Progress(done=done, total=1000, **said))
-            if over.wait(1.0):
-                return
+    over = threading.Event()
+
+    def report() -> None:
+        with bot.redis() as redis:
+            for done in itertools.count(1):
+                for run in runs:
+                    said = {"attempt": 1, "phase": "evaluating", "benchmark": "gsm8k", "updated_at": datetime.now(UTC)}
+                    write_progress(redis, run.id, Progress(done=done, total=1000, **said))
+                if over.wait(1.0):
+                    return
+
+    thread = threading.Thread(target=report)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def _most_in_a_minute(times: list[float]) -> int:
@@ -63,18 +76,7 @@ def test_fifty_runs_that_report_each_second_and_half_of_them_end_at_once(tmp_pat
             for run in runs:
                 bot.begin(run)
                 redis.set(lease_key(run.id), 1)
-        over = threading.Event()
-        reporting = threading.Thread(target=_report, args=(bot, runs, over))
-        began = time.time()
-        reporting.start()
-        time.sleep(SECONDS)
-        edited = Counter(edit["ts"] for edit in slack.edits() if edit["at"] > began)
-        shares = [edited[message["ts"]] for message in slack.posts()]
-        print(f"{sum(shares)} edits in {SECONDS} s: {Counter(shares)}")  # noqa: T201
-        assert max(shares) - min(shares) <= 1, "none is shown at the cost of others"
-        ended, ended_at = runs[: RUNS // 2], time.time()
-        for run in ended:
-            bot.store.move(run.id, RunState.FAILED)
+        places = [message["channel"] for message in asked]
 
         def results() -> list[dict[str, Any]]:
             return [post for post in slack.posts() if post["at"] > ended_at and post["thread_ts"]]
@@ -83,13 +85,20 @@ def test_fifty_runs_that_report_each_second_and_half_of_them_end_at_once(tmp_pat
             threads = (slack.thread(channel, ts) for channel, ts in zip(places, said, strict=True))
             return sum("error" in str([b.get("status") for b in thread[1]["blocks"]]) for thread in threads)
 
-        places = [message["channel"] for message in asked]
-        bot.until(lambda: len(results()) == len(ended), 60, "results")
-        told_in = time.time() - ended_at
-        bot.until(lambda: finals() == len(ended), max(1.0, 60 - told_in), "final states")
-        final_in = time.time() - ended_at
-        over.set()
-        reporting.join()
+        began = time.time()
+        with reporting(bot, runs):
+            time.sleep(SECONDS)
+            edited = Counter(edit["ts"] for edit in slack.edits() if edit["at"] > began)
+            shares = [edited[message["ts"]] for message in slack.posts()]
+            print(f"{sum(shares)} edits in {SECONDS} s: {Counter(shares)}")  # noqa: T201
+            assert max(shares) - min(shares) <= 1, "none is shown at the cost of others"
+            ended, ended_at = runs[: RUNS // 2], time.time()
+            for run in ended:
+                bot.store.move(run.id, RunState.FAILED)
+            bot.until(lambda: len(results()) == len(ended), 60, "results")
+            told_in = time.time() - ended_at
+            bot.until(lambda: finals() == len(ended), max(1.0, 60 - told_in), "final states")
+            final_in = time.time() - ended_at
         time.sleep(3)
         print(f"results in {told_in:.0f} s, final states in {final_in:.0f} s, {len(slack.edits())} edits")  # noqa: T201
         calls = [call["at"] for call in slack.calls("chat.update")]

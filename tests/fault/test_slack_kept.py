@@ -109,6 +109,22 @@ def valkey(folder: Path) -> Iterator[Valkey]:
         server.kill()
 
 
+@contextmanager
+def away(redis: Valkey, how: str) -> Iterator[None]:
+    """Have nobody reach a Redis for a while."""
+    if how == "is dead":
+        redis.kill()
+    else:
+        redis.process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        if how == "is dead":
+            redis.start()
+        else:
+            redis.process.send_signal(signal.SIGCONT)
+
+
 @pytest.mark.parametrize("how", ["stands still", "is dead"])
 def test_nothing_is_acknowledged_while_redis_is_away(slack: Slack, tmp_path: Path, how: str) -> None:
     channels = [slack.add_channel(f"away-{number}") for number in range(3)]
@@ -116,21 +132,14 @@ def test_nothing_is_acknowledged_while_redis_is_away(slack: Slack, tmp_path: Pat
         before = slack.mention("ann", channels[0], ASKED)
         bot.until(lambda: ours(slack, channels[0]), 20, "an answer")
         slack.forget()
-        if how == "is dead":
-            redis.kill()
-        else:
-            redis.process.send_signal(signal.SIGSTOP)
-        said = [(channel, slack.mention("ann", channel, ASKED)) for channel in channels]
-        commanded = slack.command("ann", channels[0], "/scopebot", "status")
-        time.sleep(6)
-        tries = slack.deliveries("events_api")
-        assert len(tries) > 2 * len(said), "delivered again and again"
-        assert not any(one["acked_at"] for one in tries), "what is not kept is not acknowledged"
-        assert not slack.ack(commanded)["acked_at"], "Slack tells the person that the command failed"
-        if how == "is dead":
-            redis.start()
-        else:
-            redis.process.send_signal(signal.SIGCONT)
+        with away(redis, how):
+            said = [(channel, slack.mention("ann", channel, ASKED)) for channel in channels]
+            commanded = slack.command("ann", channels[0], "/scopebot", "status")
+            time.sleep(6)
+            tries = slack.deliveries("events_api")
+            assert len(tries) > 2 * len(said), "delivered again and again"
+            assert not any(one["acked_at"] for one in tries), "what is not kept is not acknowledged"
+            assert not slack.ack(commanded)["acked_at"], "Slack tells the person that the command failed"
         answered_once(slack, bot, [(channels[0], before), *said])
 
 

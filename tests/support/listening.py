@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from datetime import datetime
 
 from bot.platforms.base import EVERYONE, Audience, Platform, Receive
 from handlers.incoming import Place

@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 import json
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -40,9 +41,9 @@ def served(folder: Path, **variables: str) -> Iterator[SlackBot]:
 class Room:
     """One channel. People are ann, bob and chen, and all of them are in it."""
 
-    def __init__(self, bot: SlackBot) -> None:
+    def __init__(self, bot: SlackBot, kind: str = "channel") -> None:
         self.slack, self.bot = bot.slack, bot
-        self.channel = self.slack.add_channel(f"room-{next(_numbers)}")
+        self.channel = self.slack.add_channel(f"room-{next(_numbers)}", kind)
 
     def __enter__(self) -> Self:
         self.slack.forget()
@@ -50,7 +51,6 @@ class Room:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None:
-            self.settle()
             assert not self.slack.violations()
             assert not self.slack.unacked()
 
@@ -122,12 +122,28 @@ class Room:
         """Wait until the bot has heard all that was said, and said all that it had to."""
 
         def settled() -> bool:
-            if not all(one["acked_at"] for one in self.slack.deliveries()):
+            if not self._heard():
                 return False
             with self.bot.redis() as redis:
-                return not redis.xlen("scopebot:inbox:slack") and not unsent(self.bot)
+                return not redis.xlen("scopebot:inbox:slack") and not self._due()
 
         self.bot.until(settled, SOON, "an end of it", every=0.03)
+
+    def heard(self) -> None:
+        """Wait until the bot has heard all that was said."""
+        self.bot.until(self._heard, SOON, "acknowledgements", every=0.01)
+
+    def _heard(self) -> bool:
+        return all(one["acked_at"] for one in self.slack.deliveries())
+
+    def _due(self) -> int:
+        """Return how many posts are due here; direct messages count as well."""
+        query = sql(
+            "SELECT count(*) FROM outbox WHERE state IN ('pending', 'sending') "
+            "AND (channel LIKE '%/' || :channel OR channel LIKE '%/@%')"
+        )
+        with self.bot.engine.connect() as connection:
+            return int(connection.execute(query, {"channel": self.channel}).scalar_one())
 
     def told(self, *runs: Run) -> None:
         """Wait until all is said of runs that have ended, of all in this channel unless some are given."""
@@ -170,6 +186,20 @@ class Room:
     def api(self, method: str, **arguments: Any) -> Json:
         """Call Slack's Web API as the app: an admin's deletion of its posts reaches it like one of its own."""
         return call(self.slack, method, channel=self.channel, **arguments)
+
+
+def side_by_side(bot: SlackBot, check: Callable[..., None], cases: Sequence[tuple[Any, ...]]) -> None:
+    """Check several cases at once, each in a room of its own: most of the time of each is spent waiting."""
+
+    def in_room(case: tuple[Any, ...]) -> None:
+        try:
+            check(Room(bot), *case)
+        except AssertionError as error:
+            error.add_note(f"with {case}")
+            raise
+
+    with ThreadPoolExecutor(len(cases)) as threads:
+        list(threads.map(in_room, cases))
 
 
 def call(slack: Slack, method: str, **arguments: Any) -> Json:
@@ -232,13 +262,6 @@ def tables(message: Json) -> list[list[list[str]]]:
         for block in message.get("blocks") or ()
         if block["type"] == "data_table"
     ]
-
-
-def unsent(bot: SlackBot) -> int:
-    """Return how many posts are due."""
-    with bot.engine.connect() as connection:
-        query = "SELECT count(*) FROM outbox WHERE state IN ('pending', 'sending')"
-        return int(connection.execute(sql(query)).scalar_one())
 
 
 def everything_in(bot: SlackBot) -> str:

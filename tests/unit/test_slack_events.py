@@ -124,7 +124,8 @@ def click(value: str, **fields: Any) -> dict[str, Any]:
     return {
         "team": {"id": "T1"}, "user": {"id": "U1"}, "trigger_id": "1.2.3", "response_url": "https://hooks/2",
         "channel": {"id": "C1"}, "container": {"type": "message", "message_ts": "5.0", "channel_id": "C1"},
-        "message": {"ts": "5.0", "thread_ts": "4.0"}, "actions": [{"type": "button", "action_id": "b0", "value": value}],
+        "message": {"ts": "5.0", "thread_ts": "4.0"},
+        "actions": [{"type": "button", "action_id": "b0", "value": value}],
     } | fields  # fmt: skip
 
 
@@ -160,7 +161,9 @@ def test_an_unsigned_click_is_heard_as_an_invalid_one_and_a_link_not_at_all() ->
 
 def test_a_click_at_home_is_answered_to_the_person() -> None:
     signer = Signer("secret")
-    body = click(signer.value("do:status", post="home", team="T1"), channel=None, container={"type": "view"}, message={})
+    body = click(
+        signer.value("do:status", post="home", team="T1"), channel=None, container={"type": "view"}, message={}
+    )
     said = click_heard(body, signer)
     assert said is not None
     assert said.place.channel == "T1/@U1"

@@ -150,7 +150,7 @@ def test_several_models_have_one_status_message_with_a_table_and_one_result(room
         [three.name, "mock_llm", "waiting"],
     ]  # fmt: skip
     room.begin(one)
-    room.until(lambda: ["running", "7 / 20"] == tables(room.now(status))[0][1][2:4], "progress of the first")
+    room.until(lambda: tables(room.now(status))[0][1][2:4] == ["running", "7 / 20"], "progress of the first")
     room.end(one)
     room.end(two)
     room.until(lambda: "2 of 3 runs ended" in shown(room.now(status)), "that two have ended")

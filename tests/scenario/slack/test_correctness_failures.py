@@ -143,6 +143,19 @@ def test_everything_else_waits_as_long_as_slack_says_too(slack: Slack, bot: Slac
     assert commanded["at"] - began >= 3
 
 
+def test_a_message_is_edited_every_three_seconds_at_most(slack: Slack, bot: SlackBot, channels: list[str]) -> None:
+    (run,) = begun(slack, bot, channels[0])
+    for done in range(1, 26):
+        bot.progress(run, done, 100)
+        time.sleep(0.25)
+    end(bot, run)
+    status, *_ = posts(slack, bot, channels[0], 3)
+    bot.until(lambda: "failed" in slack.rendered_text(slack.message(channels[0], status["ts"])), 10, "the final state")
+    edits = [edit["at"] for edit in slack.edits(channels[0])]
+    assert len(edits) >= 3
+    assert min(after - before for before, after in itertools.pairwise(edits)) >= 2.98
+
+
 # what became of a call is open
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 from support.slack_bot import SlackBot
-from support.slack_room import Json, Room, everything_in, served, shown
+from support.slack_room import Json, Room, everything_in, served, shown, side_by_side
 
 from jobs.lifecycle import RunState
 from jobs.models import EvalSpec
@@ -52,24 +52,24 @@ def link(message: Json) -> str:
 # edited
 
 
-@pytest.mark.parametrize(
-    ("typed", "meant", "told", "done"),
-    [
-        ("evaluate prod on gsm9k, 20 samples", ASKED, "Did you mean: gsm8k", "evaluating prod on gsm8k"),
-        ("evaluate prdo on gsm8k, 20 samples", ASKED, "I do not know a model “prdo”", "evaluating prod on gsm8k"),
-        ("用 gsm9k 评测 prod，20 条", CHINESE, "gsm8k", "用 gsm8k 评测 prod，20 条样本"),
-        ("evalaute porod gms8k", ASKED, "did not understand", "evaluating prod on gsm8k"),
-    ],
-)
-def test_a_typo_that_is_mended_is_heard_anew_in_the_same_thread(
-    room: Room, typed: str, meant: str, told: str, done: str
-) -> None:
-    ts = room.ask("ann", typed)
-    assert told in shown(room.answer(ts))
-    room.edit("ann", ts, meant)
-    assert done in shown(room.answer(ts, 2))
-    assert runs(room) == [(RunState.WAITING, 20)]
-    assert not room.headlines()
+TYPOS = [
+    ("evaluate prod on gsm9k, 20 samples", ASKED, "Did you mean: gsm8k", "evaluating prod on gsm8k"),
+    ("evaluate prdo on gsm8k, 20 samples", ASKED, "I do not know a model “prdo”", "evaluating prod on gsm8k"),
+    ("用 gsm9k 评测 prod，20 条", CHINESE, "gsm8k", "用 gsm8k 评测 prod，20 条样本"),
+    ("evalaute porod gms8k", ASKED, "did not understand", "evaluating prod on gsm8k"),
+]
+
+
+def test_a_typo_that_is_mended_is_heard_anew_in_the_same_thread(bot: SlackBot) -> None:
+    def check(room: Room, typed: str, meant: str, told: str, done: str) -> None:
+        ts = room.ask("ann", typed)
+        assert told in shown(room.answer(ts))
+        room.edit("ann", ts, meant)
+        assert done in shown(room.answer(ts, 2))
+        assert runs(room) == [(RunState.WAITING, 20)]
+        assert not room.headlines()
+
+    side_by_side(bot, check, TYPOS)
 
 
 def test_what_waits_is_withdrawn_for_what_the_message_says_now(room: Room) -> None:
@@ -138,20 +138,20 @@ def test_talk_that_is_edited_or_deleted_is_talk_still(room: Room) -> None:
 # the mention
 
 
-@pytest.mark.parametrize("begun", [False, True], ids=["waiting", "running"])
-@pytest.mark.parametrize("now", ["let's talk about gsm8k tomorrow", INSTEAD])
-def test_what_is_said_to_others_now_takes_back_what_waits_and_asks_for_nothing(
-    room: Room, now: str, *, begun: bool
-) -> None:
-    ts = room.ask("ann", ASKED)
-    if begun:
-        room.begin(room.run)
-    room.edit("ann", ts, now, mention=False)
-    name = room.run.name
-    assert runs(room) == [(RunState.RUNNING if begun else RunState.CANCELLED, 20)]
-    (said,) = told(room, ts, "You edited")
-    assert said == f"You edited your message, so {name} will not run." if not begun else f"{name} had begun" in said
-    assert not told(room, ts, "understand")
+def test_what_is_said_to_others_now_takes_back_what_waits_and_asks_for_nothing(bot: SlackBot) -> None:
+    def check(room: Room, now: str, begun: bool) -> None:  # noqa: FBT001 - a case
+        ts = room.ask("ann", ASKED)
+        if begun:
+            room.begin(room.run)
+        room.edit("ann", ts, now, mention=False)
+        name = room.run.name
+        assert runs(room) == [(RunState.RUNNING if begun else RunState.CANCELLED, 20)]
+        (said,) = told(room, ts, "You edited")
+        assert f"{name} had begun" in said if begun else said == f"You edited your message, so {name} will not run."
+        assert not told(room, ts, "understand")
+
+    cases = [(now, begun) for now in ("let's talk about gsm8k tomorrow", INSTEAD) for begun in (False, True)]
+    side_by_side(bot, check, cases)
 
 
 def test_the_same_words_without_the_mention_change_nothing(room: Room) -> None:

@@ -88,7 +88,7 @@ def test_it_is_shown_again_when_something_changes_and_only_then(room: Room, user
     slack = room.slack
     open_home(room, user, "Nothing of yours is running")
     slack.forget()
-    time.sleep(LOOK_EVERY + RESTS + 1.0)
+    time.sleep(LOOK_EVERY + RESTS + 0.5)
     assert not slack.calls("views.publish"), "nothing changed"
     run = ask(room, user)
     see(room, user, f"{run} waiting")

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 
 import pytest
 from support.slack_bot import SlackBot
-from support.slack_room import Room, everything_in, served, shown, tables
+from support.slack_room import Room, everything_in, served, shown, side_by_side, tables
 
 from jobs.lifecycle import RunState
 from jobs.models import EvalSpec, Run
 
 pytestmark = pytest.mark.slow
 ASKED = "evaluate prod on gsm8k, 20 samples"
+PAIR = "evaluate prod and other on gsm8k, 20 samples"
 TALK = [
     ("bob", "nice, looks good so far"),
     ("ann", "thanks! let's see how it does"),
@@ -63,6 +64,7 @@ def more(room: Room, thread: str, count: int, *said: tuple[str, str]) -> list[st
     before = len(room.thread(thread))
     for user, text in said:
         room.slack.say(user, room.channel, text, thread)
+        room.heard()
     room.settle()
     posts = [shown(message) for message in room.thread(thread)[before:]]
     assert len(posts) == count, posts
@@ -77,32 +79,36 @@ def limit(run: Run) -> float | None:
 # talk
 
 
-@pytest.mark.parametrize("asked", [ASKED, "evaluate prod and other on gsm8k, 20 samples"], ids=["one run", "several"])
-@pytest.mark.parametrize("state", [RunState.WAITING, RunState.RUNNING, RunState.FAILED])
-def test_people_who_talk_to_each_other_are_not_answered_and_nothing_of_it_is_kept(
-    room: Room, asked: str, state: RunState
-) -> None:
-    ts = room.ask("ann", asked)
-    status = room.answer(ts)
-    if state is not RunState.WAITING:
-        room.begin(room.runs[0])
-        room.until(lambda: "7 / 20" in shown(room.now(status)), "progress")
-    if state is RunState.FAILED:
-        for run in room.runs:
-            room.end(run, state)
-        room.until(lambda: room.headlines(), "a result and its headline")
-        room.settle()
-    posts = [post["ts"] for post in room.posts()]
-    stored, logged = everything_in(room.bot), room.bot.log
-    said = [room.slack.say(user, room.channel, text, ts) for user, text in TALK]
-    said.append(room.slack.say("bob", room.channel, "logs", ts, files=["plot.png"]))
-    said.append(room.slack.say("bob", room.channel, f"<@{room.slack.user('ann')}> cancel", ts))
+def test_people_who_talk_to_each_other_are_not_answered_and_nothing_of_it_is_kept(room: Room, bot: SlackBot) -> None:
+    states = [RunState.WAITING, RunState.RUNNING, RunState.FAILED]
+    asked = [(Room(bot), text, state) for text in (ASKED, PAIR) for state in states]
+    threads = [(other, other.slack.mention("ann", other.channel, text), state) for other, text, state in asked]
+    for other, ts, state in threads:
+        other.answer(ts)
+        for run in other.runs:
+            if state is not RunState.WAITING:
+                other.begin(run)
+            if state is RunState.FAILED:
+                other.end(run, state)
+    for other, ts, state in threads:
+        if state is RunState.RUNNING:
+            other.until(lambda other=other, ts=ts: "7 / 20" in shown(other.thread(ts)[0]), "progress")
+        if state is RunState.FAILED:
+            other.told()
     room.settle()
-    assert everything_in(room.bot) == stored
-    assert room.bot.log == logged
-    assert [post["ts"] for post in room.posts()] == posts
-    assert not any("reactions" in message for message in room.slack.thread(room.channel, ts) if message["ts"] in said)
-    assert not any(room.whispers(user) for user in ("ann", "bob", "chen"))
+    before = [[post["ts"] for post in other.posts()] for other, _, _ in threads]
+    stored, logged = everything_in(bot), bot.log
+    said = [other.slack.say(user, other.channel, text, ts) for user, text in TALK for other, ts, _ in threads]
+    for other, ts, _ in threads:
+        said.append(other.slack.say("bob", other.channel, "logs", ts, files=["plot.png"]))
+        said.append(other.slack.say("bob", other.channel, f"<@{other.slack.user('ann')}> cancel", ts))
+    room.settle()
+    assert everything_in(bot) == stored
+    assert bot.log == logged
+    assert [[post["ts"] for post in other.posts()] for other, _, _ in threads] == before
+    talk = [message for other, ts, _ in threads for message in other.slack.thread(other.channel, ts)[1:]]
+    assert not any("reactions" in message for message in talk if message["ts"] in said)
+    assert not any(other.whispers(user) for other, _, _ in threads for user in ("ann", "bob", "chen"))
 
 
 def test_in_a_thread_of_people_alone_a_command_means_nothing_unless_it_names_a_run(room: Room) -> None:
@@ -122,17 +128,20 @@ def test_in_a_thread_of_people_alone_a_command_means_nothing_unless_it_names_a_r
 # commands
 
 
-def test_what_anybody_asks_about_a_run_is_answered_there_in_their_language(room: Room) -> None:
-    ts = room.ask("ann", ASKED)
-    name = room.run.name
-    why, status, logs = more(room, ts, 3, ("bob", "why?"), ("bob", "status"), ("bob", "logs"))
-    assert f"{name} has not begun" in why
-    assert f"{name}: evaluating prod on gsm8k" in status
-    assert f"{name} has no log yet" in logs
-    why, status, logs = more(room, ts, 3, ("chen", "为什么？"), ("chen", "进度"), ("chen", "日志"))
-    assert f"{name} 还没有开始" in why
-    assert f"{name}：用 gsm8k 评测 prod" in status
-    assert f"{name} 还没有日志" in logs
+ABOUT = [
+    ("bob", {"why?": "{} has not begun", "status": "{}: evaluating prod on gsm8k", "logs": "{} has no log yet"}),
+    ("chen", {"为什么？": "{} 还没有开始", "进度": "{}：用 gsm8k 评测 prod", "日志": "{} 还没有日志"}),
+]
+
+
+def test_what_anybody_asks_about_a_run_is_answered_there_in_their_language(bot: SlackBot) -> None:
+    def check(room: Room, user: str, answers: dict[str, str]) -> None:
+        ts = room.ask("ann", ASKED)
+        posts = more(room, ts, 3, *((user, said) for said in answers))
+        told = [answer.format(room.run.name) for answer in answers.values()]
+        assert [words in post for words, post in zip(told, posts, strict=True)] == [True] * 3
+
+    side_by_side(bot, check, ABOUT)
 
 
 @pytest.mark.parametrize(
@@ -146,7 +155,9 @@ def test_who_asked_for_a_run_cancels_it_without_a_mention(room: Room, asked: str
     assert told in shown(room.thread(ts)[1])
 
 
-@pytest.mark.parametrize(("user", "said", "told"), [("bob", "cancel", "You cannot cancel"), ("chen", "取消", "你不能取消")])
+@pytest.mark.parametrize(
+    ("user", "said", "told"), [("bob", "cancel", "You cannot cancel"), ("chen", "取消", "你不能取消")]
+)
 @pytest.mark.parametrize("begun", [False, True], ids=["waiting", "running"])
 def test_somebody_else_cannot_cancel_it_and_reads_so_alone(
     room: Room, user: str, said: str, told: str, *, begun: bool
@@ -165,9 +176,7 @@ def test_somebody_else_cannot_cancel_it_and_reads_so_alone(
     ("user", "said", "count", "told"),
     [("bob", "rerun with 200", 200, "200 samples"), ("chen", "重跑，5条", 5, "5 条样本")],
 )
-def test_anybody_runs_it_again_with_something_changed(
-    room: Room, user: str, said: str, count: int, told: str
-) -> None:
+def test_anybody_runs_it_again_with_something_changed(room: Room, user: str, said: str, count: int, told: str) -> None:
     ts = room.ask("ann", ASKED)
     (status,) = more(room, ts, 1, (user, said))
     assert told in status
@@ -195,7 +204,7 @@ def test_of_a_failed_run_it_is_told_why_and_it_is_gone_on_with(room: Room) -> No
 def test_an_answer_to_what_the_bot_asked_counts_from_who_was_asked(room: Room) -> None:
     ts = room.ask("ann", "evaluate prod on gsm8k")
     assert "Go ahead?" in shown(room.answer(ts))
-    more(room, ts, 0, ("bob", "yes"), ("chen", "好的"), ("bob", "1"), ("ann", "hm, let me think"), ("bob", "do it, ann"))
+    more(room, ts, 0, ("bob", "yes"), ("chen", "好的"), ("bob", "1"), ("ann", "hm, let me think"), ("bob", "do it"))
     assert not room.runs
     more(room, ts, 1, ("ann", "yes"))
     assert [run.user for run in room.runs] == [f"slack:{room.slack.user('ann')}"]
@@ -238,7 +247,7 @@ def test_a_mention_in_the_thread_is_always_meant(room: Room) -> None:
 
 
 def test_in_the_thread_of_several_runs_a_command_is_about_all_of_them_or_names_one(room: Room) -> None:
-    ts = room.ask("ann", "evaluate prod and other on gsm8k, 20 samples")
+    ts = room.ask("ann", PAIR)
     one, two = (run.name for run in room.runs)
     more(room, ts, 0, ("bob", "logs"), ("bob", "rerun with 200"), ("bob", "cancel"), ("chen", f"取消 {one}"))
     assert f"{one}, {two}" in room.whispers("bob")[0]
@@ -257,7 +266,7 @@ def test_in_the_thread_of_several_runs_a_command_is_about_all_of_them_or_names_o
 
 
 def test_where_one_of_several_is_meant_a_mention_is_asked_which_and_the_name_alone_is_the_answer(room: Room) -> None:
-    ts = room.ask("ann", "evaluate prod and other on gsm8k, 20 samples")
+    ts = room.ask("ann", PAIR)
     one, two = (run.name for run in room.runs)
     room.ask("bob", "logs", ts)
     assert f"This conversation is about {one}, {two}. Which one do you mean?" in shown(room.thread(ts)[-1])
