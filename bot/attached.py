@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import secrets
-from typing import TYPE_CHECKING
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -19,7 +20,7 @@ from bot.sender import SEND_WITHIN, Sender
 from bot.wakeups import woken
 from handlers.conversation import bug_reply, converse
 from handlers.incoming import Incoming
-from handlers.message import Message
+from handlers.message import Buttons, Message, Part, Text
 from handlers.reply import Reply
 from handlers.texts import Texts
 from jobs.space import telling_of_redis
@@ -49,7 +50,7 @@ class AttachedPlatform:
         self._lease = Lease(redis, alive, f"report:{self._inbox.address}")
         self._reports = PlatformReporter(reporter, platform, self._lease)
         self._tasks: list[asyncio.Task[None]] = []
-        self._marking: set[asyncio.Task[None]] = set()
+        self._beside: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
         """Begin, with what was left by a process that is gone."""
@@ -65,7 +66,7 @@ class AttachedPlatform:
 
     async def close(self) -> None:
         """End; what is not done stays where others find it."""
-        await cancel([*self._tasks, *self._marking])
+        await cancel([*self._tasks, *self._beside])
         await self._intake.close()
         await self._sender.close()
         await self._lease.let_go()
@@ -100,6 +101,7 @@ class AttachedPlatform:
         if not replies and not incoming.addressed:
             return  # what people say to each other leaves no trace
         await self._answer(incoming, replies)
+        await self._close_question(incoming, replies)
         if any(reply.group is not None for reply in replies):
             self._mark(incoming.about if incoming.newly_addressed else incoming.id)
 
@@ -135,27 +137,54 @@ class AttachedPlatform:
     async def _answer(self, incoming: Incoming, replies: list[Reply]) -> None:
         """Record what is said; for the person alone where nobody else saw what it answers and nothing comes of it."""
         if incoming.unseen:
-            # in a conversation that is not ours a question would stand where nobody asked anything
-            asks = incoming.place.unopened
-            alone = [reply.group is None and not (reply.waits and asks) for reply in replies]
             replies = [
-                dataclasses.replace(reply, private=reply.private or private)
-                for reply, private in zip(replies, alone, strict=True)
+                dataclasses.replace(reply, private=reply.private or (reply.group is None and not _asks(reply.message)))
+                for reply in replies
             ]
         root = None
         if incoming.place.unopened and any(reply.place is None and not reply.private for reply in replies):
-            root = Message(text=f"`{incoming.text}`", mention=incoming.user)
+            said = incoming.text.replace("`", "'")  # as code it is shown as it is
+            root = Message(text=f"`{said}`", mention=incoming.user)
         await asyncio.to_thread(self._outbox.record, incoming, replies, root)
         self._wakeups.due.wake()
         self._wakeups.runs.wake()  # what was asked for may have changed runs
 
+    async def _close_question(self, incoming: Incoming, replies: list[Reply]) -> None:
+        """Have a question that a press answered show the answer, and no more buttons."""
+        if not incoming.post or not replies or any(reply.private for reply in replies):
+            return
+        post = await asyncio.to_thread(self._outbox.by_key, incoming.post)
+        if post is not None and post.waits and post.message_id is not None:
+            self._do_beside(self._reports.close_question(post, _answered(post.message, incoming)))
+
     def _mark(self, source: str) -> None:
-        """Show lightly that a request was taken, without waiting for it."""
-        marking = asyncio.create_task(self.platform.mark(source, "seen"))
-        self._marking.add(marking)
-        marking.add_done_callback(self._marking.discard)
+        """Show lightly that a request was taken."""
+        self._do_beside(self.platform.mark(source, "seen"))
+
+    def _do_beside(self, doing: Coroutine[Any, Any, None]) -> None:
+        """Do something that nothing waits for."""
+        task = asyncio.create_task(doing)
+        self._beside.add(task)
+        task.add_done_callback(self._beside.discard)
 
     def _run_of_thread(self, incoming: Incoming) -> int | None:
         """Return the newest run of the conversation."""
         place = incoming.place
         return self._services.store.newest_run(place.platform, place.channel, place.thread)
+
+
+def _asks(message: Message) -> bool:
+    """Tell whether a message has buttons to answer it with."""
+    return any(isinstance(part, Buttons) and not part.shortcuts for part in message.parts)
+
+
+def _answered(message: Message, incoming: Incoming) -> Message:
+    """Return a question with the answer that was pressed in place of its buttons."""
+    parts: list[Part] = []
+    for part in message.parts:
+        if not isinstance(part, Buttons):
+            parts.append(part)
+            continue
+        pressed = next((button.label for button in part.items if button.id == incoming.button), "")
+        parts += [Text(text=f"✓ {pressed}")] if pressed else []
+    return message.model_copy(update={"parts": tuple(parts)})

@@ -4,9 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import re
 import sys
+from collections.abc import MutableMapping
+from typing import Any
 
 import structlog
+
+_SECRETS = re.compile(
+    r"xox[a-z]-[\w-]+|xapp-[\w-]+|(?<=ticket=)[^\s&'\"]+|(?<=hooks.slack.com/)[^\s'\"]+|(?<=Bearer )[^\s'\"]+"
+)
+"""Tokens of chat platforms, and what stands for one in an address or a header."""
+
+
+def without_secrets(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Leave secrets out of what libraries say in their errors."""
+    for name, value in event.items():
+        if isinstance(value, str):
+            event[name] = _SECRETS.sub("…", value)
+    return event
 
 
 class _Lines:
@@ -39,6 +55,7 @@ def set_up_logging(level: str) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             *(() if terminal else (structlog.processors.format_exc_info,)),
+            without_secrets,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(number),

@@ -191,6 +191,12 @@ class Outbox:
             named = session.execute(query.limit(1)).one_or_none()
         return place if named is None else place.model_copy(update={"channel": named[0], "thread": named[1]})
 
+    def by_key(self, key: str) -> Post | None:
+        """Return what is posted under a key; None where nothing is, or it was long ago."""
+        with reading(self._engine) as session:
+            row = session.scalar(select(PostRow).where(PostRow.key == key))
+            return None if row is None else _post(row)
+
     def by_message(self, platform: str, message_id: str) -> Post | None:
         """Return what was posted as a message; None where that was not ours."""
         query = select(PostRow).where(PostRow.platform == platform, PostRow.message_id == message_id)
@@ -246,7 +252,7 @@ class Outbox:
             session.execute(
                 update(PostRow)
                 .where(PostRow.id == post_id, PostRow.state != SENT)
-                .values(state=SENT, message_id=message_id, sent_at=datetime.now(UTC))
+                .values(state=SENT, message_id=message_id, sent_at=datetime.now(UTC), reply_url="")
             )
 
     def dropped(self, post_id: int) -> None:
@@ -255,7 +261,7 @@ class Outbox:
             session.execute(
                 update(PostRow)
                 .where(PostRow.id == post_id, PostRow.state != SENT)
-                .values(state=DROPPED, final=True, sent_at=datetime.now(UTC))
+                .values(state=DROPPED, final=True, sent_at=datetime.now(UTC), reply_url="")
             )
 
     def edited(self, post_id: int, message: Message, *, final: bool) -> None:

@@ -16,7 +16,7 @@ import structlog
 from bot.alive import Lease
 from bot.edits import Edits
 from bot.outbox import Outbox, Post
-from bot.platforms.base import MessageGone, PlaceClosed, Platform, RateLimited
+from bot.platforms.base import Mark, MessageGone, PlaceClosed, Platform, RateLimited
 from bot.services import BotServices
 from bot.wakeups import Wakeups, woken
 from bot.watch import Watch, question_key
@@ -103,6 +103,9 @@ class PlatformReporter:
         self._quiet: dict[int, float] = {}
         """When it was seen last of a post that it has nothing new to say."""
         self._busy: dict[int, asyncio.Task[None]] = {}
+        self._beside: set[asyncio.Task[None]] = set()
+        self._recorded: set[int] = set()
+        """Groups whose result was recorded, which a look that began before may not know."""
         self._channels = ChannelSettings(reporter.services.store.engine)
         self._placing = asyncio.Lock()
         self._known_places: dict[int, Place] = {}
@@ -126,9 +129,9 @@ class PlatformReporter:
                         self._forget_others()
                     self._begin_updates()
         finally:
-            for task in self._busy.values():
+            for task in (*self._busy.values(), *self._beside):
                 task.cancel()
-            await asyncio.gather(*self._busy.values(), return_exceptions=True)
+            await asyncio.gather(*self._busy.values(), *self._beside, return_exceptions=True)
 
     def _look(self) -> dict[int, Watch]:
         return self._reporter.watches(
@@ -217,13 +220,36 @@ class PlatformReporter:
     async def _show_result(self, watch: Watch, texts: Texts) -> None:
         """Record a group's result, once; edit its message when the reports have followed."""
         post = watch.result
-        if post is None:
+        if post is None and watch.group.id not in self._recorded:
             message = await self._result(watch, texts)
-            await asyncio.to_thread(self._outbox.record_result, watch.group, watch.place, message, final=watch.reported)
-            self._wakeups.due.wake()
-            await self._platform.mark(watch.group.source, "good" if watch.succeeded else "bad")
-        elif watch.reported and not post.final and post.message_id is not None:
+            new = await asyncio.to_thread(
+                self._outbox.record_result, watch.group, watch.place, message, final=watch.reported
+            )
+            self._recorded.add(watch.group.id)
+            if new:
+                self._wakeups.due.wake()
+                self._mark(watch.group.source, "good" if watch.succeeded else "bad")
+        elif post is not None and watch.reported and not post.final and post.message_id is not None:
             await self._edit(post, await self._result(watch, texts), final=True)
+
+    def _mark(self, source: str, mark: Mark) -> None:
+        """Show lightly how a request ended, without waiting for it."""
+        marking = asyncio.create_task(self._platform.mark(source, mark))
+        self._beside.add(marking)
+        marking.add_done_callback(self._beside.discard)
+
+    async def close_question(self, post: Post, message: Message) -> None:
+        """Show what a question was answered with in place of its buttons, as soon as an edit may be made."""
+        workspace = self._platform.workspace(post.place)
+        while not self._edits.may(post.id, workspace, final=True):  # noqa: ASYNC110 - time alone makes room
+            await asyncio.sleep(TICK)
+        try:
+            async with asyncio.timeout(EDIT_WITHIN):
+                await self._platform.edit(post.place, post.message_id or "", message, key=post.key, final=True)
+        except Exception as error:
+            log.warning("an answered question keeps its buttons", key=post.key, reason=repr(error))
+        else:
+            await asyncio.to_thread(self._outbox.edited, post.id, message, final=True)
 
     async def _result(self, watch: Watch, texts: Texts) -> Message:
         message = await asyncio.to_thread(result_of, watch.runs, self._services.store, texts, self._services.links)
@@ -296,5 +322,6 @@ class PlatformReporter:
         posts = {post.id for watch in self._watches.values() for post in watch.posts}
         self._edits.keep(posts)
         self._finals &= posts
+        self._recorded &= self._watches.keys()
         self._quiet = {post: at for post, at in self._quiet.items() if post in posts}
         self._shown = {post: message for post, message in self._shown.items() if post in posts}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 
 import structlog
 
@@ -21,6 +22,8 @@ SEND_WITHIN = 60.0
 FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
 DENIED_WAIT = 20.0
 """Seconds between two tries where the platform does not let us in: a person is mending it."""
+DENIED_FOR = timedelta(days=1)
+"""How long nobody may mend it before what is due is dropped."""
 REFUSALS = 10
 """How often a post may be refused for reasons that nobody here knows, before it is dropped: others wait behind it."""
 LEAVES_WITHIN = 5.0
@@ -113,7 +116,8 @@ class Sender:
             except Exception as error:
                 doubtful = doubtful or not isinstance(error, PlatformError)
                 refusals += isinstance(error, PlatformError) and not isinstance(error, RateLimited | Denied)
-                if refusals >= REFUSALS:
+                kept_out = isinstance(error, Denied) and datetime.now(UTC) - post.created_at > DENIED_FOR
+                if refusals >= REFUSALS or kept_out:
                     log.exception("a post is refused again and again; it is dropped", key=post.key)
                     await asyncio.to_thread(self._outbox.dropped, post.id)
                     self._wakeups.said.wake()
@@ -134,7 +138,7 @@ class Sender:
         place = await asyncio.to_thread(self._outbox.opened, post.place)
         await self._platform.turn(place, post.audience, urgent=post.role in {"result", "question"})
         async with asyncio.timeout(SEND_WITHIN):
-            if doubtful and not post.audience.private:  # such a post is in no history
+            if doubtful:
                 found = await self._platform.find(place, post.key, post.created_at)
                 if found is not None:
                     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from zoneinfo import ZoneInfo
 
 from handlers.incoming import Incoming, Language
@@ -15,6 +15,9 @@ from jobs.config import Config
 from jobs.dispatch import Place
 from jobs.models import Progress, Run
 from jobs.store import Store
+
+if TYPE_CHECKING:
+    from handlers.registry import Intent
 
 
 class Links(Protocol):
@@ -81,6 +84,10 @@ class Context:
     def texts(self) -> Texts:
         """The texts in the person's language."""
         return Texts(self.language)
+
+    def call(self, intent: Intent) -> str:
+        """Return the command that asks for an intent where this was said."""
+        return self.incoming.calls.get(intent.name, intent.slash[0])
 
     @property
     def timezone(self) -> tzinfo:

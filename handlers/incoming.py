@@ -59,6 +59,8 @@ class Incoming(Frozen):
     """Nobody else saw that it was said, as with a slash command: an answer that starts nothing is for them alone."""
     reply_url: str = ""
     """Where the platform takes an answer for this person alone, for a while; empty where it has no such thing."""
+    calls: dict[str, str] = Field(default_factory=dict)
+    """How intents are called here whose own command the platform keeps for itself: {"help": "/scopebot help"}."""
     language: Language | None = None
     """The person's own language, where the platform knows it."""
     timezone: str = ""

@@ -149,7 +149,9 @@ class SlackPlatform(Platform):
             session = self.workspaces.session
             return str(
                 await self._with_fallback(
-                    workspace, post, lambda rendered: whisper(workspace, place, rendered, audience, session)
+                    workspace,
+                    post,
+                    lambda rendered: whisper(workspace, place, rendered, audience, session, _metadata(key)),
                 )
             )
         thread = spot_of(place.thread) if place.thread else None

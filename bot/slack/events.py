@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import JsonValue
 
 from bot.slack.address import NAME, channel_of, direct_of, message_source, spot_id
+from bot.slack.manifest import other_calls
 from bot.slack.signed import Signer
 from handlers.incoming import UNOPENED, Incoming, Place, Request
 
@@ -45,7 +46,7 @@ def command_heard(body: Payload) -> Incoming:
     return Incoming(
         id=source, place=new_place(team, channel, user, source), user=f"{NAME}:{user}",
         text=f"{body['command']} {_unescaped(str(body.get('text') or '')).strip()}".strip(), unseen=True,
-        direct=channel.startswith("D"), reply_url=str(body.get("response_url") or ""),
+        direct=channel.startswith("D"), reply_url=str(body.get("response_url") or ""), calls=other_calls(),
     )  # fmt: skip
 
 
@@ -68,7 +69,7 @@ def click_heard(body: Payload, signer: Signer) -> Incoming | None:
     return Incoming(
         id=source, place=place, user=f"{NAME}:{user}", button=pressed.button, post=pressed.post,
         direct=not channel or channel.startswith("D"), unseen=not channel,
-        reply_url=str(body.get("response_url") or ""),
+        reply_url=str(body.get("response_url") or ""), calls=other_calls(),
     )  # fmt: skip
 
 
@@ -119,6 +120,7 @@ def _said(message: Payload, team: str, channel: str, bot_user: str) -> Incoming 
     return Incoming(
         id=message_source(team, channel, ts), place=_place(team, channel, user, str(thread or ts)),
         user=f"{NAME}:{user}", text=mention.sub(" ", text).strip(), addressed=direct or mentioned, direct=direct,
+        calls=other_calls(),
     )  # fmt: skip
 
 

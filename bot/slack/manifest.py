@@ -159,6 +159,11 @@ def call_of(intent: Intent) -> str:
     return _native(intent) or f"{OWN_COMMAND} {intent.slash[0].removeprefix('/')}"
 
 
+def other_calls() -> dict[str, str]:
+    """Return the intents that are called otherwise on Slack than by their own command, with how they are."""
+    return {name: call for name, intent in intents().items() if (call := call_of(intent)) != intent.slash[0]}
+
+
 def _native(intent: Intent) -> str | None:
     name = intent.slash[0]
     return name if _COMMAND.fullmatch(name) and name.removeprefix("/") not in RESERVED else None

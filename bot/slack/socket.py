@@ -68,10 +68,6 @@ class Connection:
                     task.cancel()
                 await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def connected(self) -> bool:
-        """Tell whether we hear what people say."""
-        return self._socket is not None and not self._socket.closed
-
     # how a socket is opened
 
     async def _open(self, session: aiohttp.ClientSession) -> aiohttp.ClientWebSocketResponse:
@@ -87,7 +83,9 @@ class Connection:
                 log.warning("Slack lets no connection open; see `scopebot doctor`", reason=reason, wait=wait)
                 await asyncio.sleep(wait)
             except (_Refused, aiohttp.WSServerHandshakeError) as error:
-                log.warning("Slack takes no connection now", reason=str(error), wait=wait)
+                # the whole of the second holds the address, and that the ticket
+                reason = error.status if isinstance(error, aiohttp.WSServerHandshakeError) else str(error)
+                log.warning("Slack takes no connection now", reason=reason, wait=wait)
                 await asyncio.sleep(wait)
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
                 wait = min(wait, UNREACHED_WAIT)

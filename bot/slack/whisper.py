@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from slack_sdk.proxy_env_variable_loader import load_http_proxy_from_env
@@ -12,6 +12,8 @@ from bot.slack.address import is_direct, spot_of, target_of, user_of
 from bot.slack.calls import BlocksRefused, seconds_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import aiohttp
 
     from bot.platforms.base import Audience
@@ -26,15 +28,21 @@ WHISPERED = "private"
 
 
 async def whisper(
-    workspace: Workspace, place: Place, rendered: Rendered, audience: Audience, session: aiohttp.ClientSession
+    workspace: Workspace,
+    place: Place,
+    rendered: Rendered,
+    audience: Audience,
+    session: aiohttp.ClientSession,
+    *,
+    metadata: Mapping[str, Any] | None = None,
 ) -> str:
     """Tell a person something in a place; return what stands for its id."""
     thread = spot_of(place.thread).ts if place.thread and not place.unopened else None
     if is_direct(place):
         try:
-            return await _directly(workspace, rendered, audience, thread)
+            return await _directly(workspace, rendered, audience, metadata, thread)
         except MessageGone:
-            return await _directly(workspace, rendered, audience)
+            return await _directly(workspace, rendered, audience, metadata)
     if audience.reply_url and thread is None and await _by_reply_url(rendered, audience.reply_url, session):
         return WHISPERED
     try:
@@ -45,18 +53,18 @@ async def whisper(
     except (PlaceClosed, MessageGone):
         if audience.reply_url and await _by_reply_url(rendered, audience.reply_url, session):
             return WHISPERED
-        return await _directly(workspace, rendered, audience)
+        return await _directly(workspace, rendered, audience, metadata)
     return WHISPERED
 
 
 async def _by_reply_url(rendered: Rendered, url: str, session: aiohttp.ClientSession) -> bool:
     """Answer where Slack said; False where that is over (after 30 minutes, or five answers)."""
     body = {"response_type": "ephemeral", "replace_original": False, "text": rendered.text, "blocks": rendered.blocks}
-    async with session.post(url, json=body, proxy=load_http_proxy_from_env()) as answer:
+    async with session.post(url, json=body, proxy=load_http_proxy_from_env(), allow_redirects=False) as answer:
         if answer.status == 429:
             raise RateLimited(seconds_of(answer.headers.get("Retry-After", "")))
         if answer.status >= 500:
-            answer.raise_for_status()
+            raise ConnectionError(f"an answer was not taken: {answer.status}")  # the address is for us alone
         if answer.status == 200:
             return True
         said = (await answer.text())[:200]
@@ -66,12 +74,19 @@ async def _by_reply_url(rendered: Rendered, url: str, session: aiohttp.ClientSes
         return False
 
 
-async def _directly(workspace: Workspace, rendered: Rendered, audience: Audience, thread: str | None = None) -> str:
+async def _directly(
+    workspace: Workspace,
+    rendered: Rendered,
+    audience: Audience,
+    metadata: Mapping[str, Any] | None,
+    thread: str | None = None,
+) -> str:
     if not audience.user:
         raise PlaceClosed("nobody to tell")
     user = user_of(audience.user)
     await workspace.calls.turn(user)
     await workspace.calls.call(
-        "chat.postMessage", channel=user, text=rendered.text, blocks=rendered.blocks, thread_ts=thread
-    )
+        "chat.postMessage", channel=user, text=rendered.text, blocks=rendered.blocks, thread_ts=thread,
+        metadata=metadata,
+    )  # fmt: skip
     return WHISPERED

@@ -6,14 +6,15 @@ from typing import Any, Literal
 
 from pydantic import Field, JsonValue, ValidationError
 
+from handlers.amounts import ask_first
 from handlers.context import Context
 from handlers.message import Message
-from handlers.plan import Surprise, split_by_benchmark, surprise, total
+from handlers.plan import split_by_benchmark
 from handlers.policy import generation_settings, invalid, resolve_datasets, resolve_model
 from handlers.refusals import left_out, refusal
 from handlers.registry import Args, Intent, Words
 from handlers.reply import Reply
-from handlers.submit import Choice, ask, submit
+from handlers.submit import submit
 from jobs.config import ModelEntry
 from jobs.models import DatasetTarget, EvalSpec, ModelTarget
 
@@ -57,48 +58,8 @@ async def handle(args: EvalArgs, context: Context) -> Reply:
     if not args.datasets:
         return Reply(Message(text=texts("ask.which_datasets")), waits=True, missing="datasets")
     specs = await _specs(args, names, context)
-    notes = _notes(args, context)
-    known = context.parsed.by == "command_line" or context.parsed.per_subset
-    surprised = None if known else surprise(specs)
-    if surprised is not None:
-        return await _ask_which(context, surprised, specs)
-    samples = total(specs)
-    threshold = config.defaults.confirm_above_samples
-    if samples is not None and samples > threshold:
-        return await ask(
-            context,
-            texts("ask.above", total=samples, threshold=threshold),
-            [
-                Choice("run", texts("button.run", total=samples), tuple(specs)),
-            ],
-        )
-    return await submit(context, specs, notes)
-
-
-async def _ask_which(context: Context, surprised: Surprise, specs: list[EvalSpec]) -> Reply:
-    """Ask whether the number said was meant in all or for each subset, with what each of them comes to."""
-    texts = context.texts
-    in_all, planned = total(surprised.spread), total(specs)
-    names = ", ".join(dataset.name for dataset in surprised.datasets)
-    subsets = " + ".join(str(len(dataset.subsets)) for dataset in surprised.datasets)
-    many = len(surprised.spread) > 1 or len(surprised.spread[0].datasets) > 1
-    label = texts(
-        "button.total_each" if many else "button.total",
-        said=surprised.said,
-        limit=surprised.spread[0].limit,
-        total=_count(in_all),
-    )
-    per_subset = texts("button.per_subset", limit=surprised.said, total=_count(planned))
-    if in_all is not None and in_all == planned:  # one of each subset is the least there is
-        question = texts("ask.least", dataset=names, subsets=subsets, said=surprised.said, total=planned)
-        return await ask(context, question, [Choice("per_subset", texts("button.run", total=planned), tuple(specs))])
-    question = texts("ask.total", dataset=names, subsets=subsets, said=surprised.said)
-    choices = [Choice("total", label, surprised.spread), Choice("per_subset", per_subset, tuple(specs))]
-    return await ask(context, question, choices)
-
-
-def _count(samples: int | None) -> str:
-    return "?" if samples is None else f"{samples:,}"
+    question = await ask_first(context, specs, said=args.limit is not None)
+    return question or await submit(context, specs, _notes(args, context))
 
 
 async def _specs(args: EvalArgs, names: tuple[str, ...], context: Context) -> list[EvalSpec]:

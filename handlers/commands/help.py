@@ -10,7 +10,6 @@ from handlers.message import Log, Message, Part, Table, Text
 from handlers.parameters import benchmark_message, command_parts, parameter_message
 from handlers.registry import Args, Intent, Words, intents
 from handlers.reply import Reply
-from handlers.texts import Texts
 from jobs.catalog import Catalog, snapshot
 
 ORDER = (
@@ -39,46 +38,49 @@ async def handle(args: HelpArgs, context: Context) -> Reply:
     if about == "version":
         return Reply(await _version(context))
     if args.command is None and (intent := intents().get(about)) is not None:
-        return Reply(_about(intent, catalog, texts))
+        return Reply(_about(intent, catalog, context))
     if args.command is None and about in COMMANDS:
-        return Reply(_command(about, catalog, texts))
+        return Reply(_command(about, catalog, context))
     if not about or about == "evalscope":
-        return Reply(_everything(texts))
-    return Reply(_parameter(about, args.command, catalog, texts))
+        return Reply(_everything(context))
+    return Reply(_parameter(about, args.command, catalog, context))
 
 
-def _everything(texts: Texts) -> Message:
+def _everything(context: Context) -> Message:
+    texts = context.texts
     rows = tuple(
-        (intent.slash[0], texts(f"help.about.{intent.name}"), intent.examples[texts.language][0])
+        (context.call(intent), texts(f"help.about.{intent.name}"), intent.examples[texts.language][0])
         for intent in sorted(intents().values(), key=lambda intent: ORDER.index(intent.name))
     )
     columns = tuple(texts(f"help.column.{name}") for name in ("command", "what", "example"))
-    commands = ", ".join(row[0] for row in rows)
-    notes = (Text(text=texts("help.slash", commands=commands)), Text(text=texts("help.not")))
+    notes = (Text(text=texts("help.pasted")), Text(text=texts("help.not")))
     return Message(text=texts("help.intro"), parts=(Table(columns=columns, rows=rows), *notes))
 
 
-def _about(intent: Intent, catalog: Catalog, texts: Texts) -> Message:
+def _about(intent: Intent, catalog: Catalog, context: Context) -> Message:
+    texts = context.texts
     examples = "\n".join(intent.examples[texts.language])
     parts: list[Part] = [Log(title=texts("help.column.example"), text=examples)]
     if intent.args.model_fields:
         parts.insert(0, Text(text=texts("help.fields", fields=", ".join(intent.args.model_fields))))
     if intent.name in COMMANDS:
         parts += command_parts(intent.name, catalog, texts)
-    return Message(text=f"{intent.slash[0]}: {texts(f'help.about.{intent.name}')}", parts=tuple(parts))
+    return Message(text=f"{context.call(intent)}: {texts(f'help.about.{intent.name}')}", parts=tuple(parts))
 
 
-def _command(command: str, catalog: Catalog, texts: Texts) -> Message:
+def _command(command: str, catalog: Catalog, context: Context) -> Message:
     """Describe a sub-command of EvalScope's whose intent has another name."""
+    texts = context.texts
     intent = intents()[COMMANDS[command]]
     about = texts(f"help.about.{intent.name}")
     return Message(
-        text=texts("help.command", command=command, slash=intent.slash[0], about=about),
+        text=texts("help.command", command=command, slash=context.call(intent), about=about),
         parts=command_parts(command, catalog, texts),
     )
 
 
-def _parameter(about: str, command: str | None, catalog: Catalog, texts: Texts) -> Message:
+def _parameter(about: str, command: str | None, catalog: Catalog, context: Context) -> Message:
+    texts = context.texts
     named = catalog.parameters_named(about)
     there = [info for info in named if command in {None, info.command}]
     if there:
@@ -93,7 +95,7 @@ def _parameter(about: str, command: str | None, catalog: Catalog, texts: Texts) 
         elsewhere = ", ".join(dict.fromkeys(info.command for info in named))
         text = texts("help.elsewhere", name=about, command=command, elsewhere=elsewhere, nearest=near)
         return Message(text=text, parts=(Text(text=told.text), *told.parts))
-    everything = _everything(texts)
+    everything = _everything(context)
     return Message(text=texts("help.unknown", name=about, nearest=near), parts=everything.parts)
 
 

@@ -7,15 +7,16 @@ from typing import Literal
 
 from pydantic import Field, JsonValue, ValidationError
 
+from handlers.amounts import ask_first
 from handlers.context import Context
 from handlers.message import Message
-from handlers.plan import split_by_benchmark, surprise, total
+from handlers.plan import split_by_benchmark
 from handlers.policy import generation_settings, invalid, resolve_again, resolve_datasets, resolve_model
 from handlers.references import run_number, which_run
 from handlers.refusals import refusal
 from handlers.registry import Args, Intent, Words
 from handlers.reply import Reply
-from handlers.submit import Choice, ask, submit
+from handlers.submit import submit
 from jobs.config import ModelEntry
 from jobs.errors import InvalidValue
 from jobs.models import DatasetTarget, EvalSpec, ModelTarget, PerfSpec
@@ -52,13 +53,8 @@ async def handle(args: RerunArgs, context: Context) -> Reply:
     if isinstance(run.spec, PerfSpec):
         return await _load_again(run.spec, args, context)
     specs = await _changed(run.spec, args, context)
-    found = surprise(specs) if args.limit is not None and not context.parsed.per_subset else None
-    specs = specs if found is None else list(found.spread)
-    samples, threshold = total(specs), context.services.config.defaults.confirm_above_samples
-    if samples is not None and samples > threshold:
-        question = context.texts("ask.above", total=samples, threshold=threshold)
-        return await ask(context, question, [Choice("run", context.texts("button.run", total=samples), tuple(specs))])
-    return await submit(context, specs)
+    question = await ask_first(context, specs, said=args.limit is not None)
+    return question or await submit(context, specs)
 
 
 async def _load_again(spec: PerfSpec, args: RerunArgs, context: Context) -> Reply:

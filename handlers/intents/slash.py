@@ -105,7 +105,7 @@ def _positionals(intent: Intent, bare: list[str], vocabulary: Vocabulary) -> dic
             datasets += [name for name in dataset_names(word, vocabulary) if name not in datasets]
         elif fields:
             args[fields.pop(0)] = word
-    if args.get("model") in {"mock", "mock_llm"}:
+    if args.get("model") in {"mock", "mock_llm"} and "eval_type" in intent.args.model_fields:
         args |= {"model": "mock_llm", "eval_type": "mock_llm"}
     return args
 

@@ -158,6 +158,12 @@ SCRIPT = (
     Step(
         "again with fewer samples",
         says="rerun {run} with 2 samples",
+        words=("sample_qa has 2 subsets", "which do you mean?"),
+        buttons=("About 2 in all", "2 per subset", "Cancel"),
+    ),
+    Step(
+        "the answer to that",
+        presses="About 2 in all",
         words=("evaluating mock_llm on sample_qa, 2 samples", "{run}: mock_llm — sample_qa"),
         more_runs=1,
         state=RunState.SUCCEEDED,

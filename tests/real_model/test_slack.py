@@ -94,6 +94,8 @@ def test_from_a_mention_to_a_score_a_rerun_in_the_thread_and_its_end(slack: Slac
     # people talk; a reply that is a command and nothing else starts another run, without a mention
     slack.say("bob", channel, "nice, the score looks good", thread_ts=ts)
     slack.say("ann", channel, "rerun with 20", thread_ts=ts)
+    bot.until(lambda: ours(ts)[3:], 15, "the same question")
+    slack.say("ann", channel, "1", thread_ts=ts)
     bot.until(lambda: len(bot.runs()) == 2, 15, "another run")
     again = bot.runs()[1]
     bot.until(lambda: bot.store.run(again.id).state is RunState.RUNNING, 60, "it to begin")

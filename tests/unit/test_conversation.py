@@ -118,6 +118,23 @@ async def test_a_number_that_is_said_to_be_for_each_subset_is_not_asked_about(
     assert services.store.run(2).spec.limit == 4
 
 
+async def test_a_rerun_with_a_number_that_can_be_meant_in_two_ways_is_asked_about(services: FakeServices) -> None:
+    await services.say("evaluate mock on mmlu, 5 per subset")
+    (reply,) = await services.say("rerun r1 with 100 samples")
+    assert reply.waits
+    assert list(buttons(reply)) == ["About 100 in all (2 per subset: 114)", "100 per subset: 5,700", "Cancel"]
+    assert len(services.store.runs()) == 1
+    await services.press(buttons(reply)["100 per subset: 5,700"])
+    assert services.store.run(2).spec.limit == 100
+
+
+async def test_a_number_in_a_rerun_command_is_taken_as_it_stands(services: FakeServices) -> None:
+    await services.say("evaluate mock on mmlu, 5 per subset")
+    (reply,) = await services.say("/rerun r1 limit=3")
+    assert not reply.waits
+    assert services.store.run(2).spec.limit == 3
+
+
 async def test_what_can_be_meant_in_one_way_only_is_asked_with_one_way_to_run_it(services: FakeServices) -> None:
     (reply,) = await services.say("evaluate mock on mmlu, 1 sample")
     assert list(buttons(reply)) == ["Run 57 samples", "Cancel"]
@@ -551,6 +568,27 @@ async def test_help_lists_every_intent_and_explains_one(services: FakeServices) 
     said = (await services.say("help"))[0].message.model_dump_json()
     assert all(f"/{name}" in said for name in ("eval", "benchmarks", "status", "results", "logs", "help"))
     assert "eval_batch_size" in (await services.say("/help eval"))[0].message.model_dump_json()
+
+
+async def test_help_calls_a_command_as_it_is_called_where_it_is_asked_for(services: FakeServices) -> None:
+    calls = {"status": "/scopebot status", "help": "/scopebot help"}
+    (reply,) = await services.say("help", calls=calls)
+    (table,) = (part for part in reply.message.parts if isinstance(part, Table))
+    commands = [row[0] for row in table.rows]
+    assert {"/eval", "/scopebot status", "/scopebot help"} <= set(commands)
+    assert not {"/status", "/help"} & set(commands)
+    assert (await services.say("/help status", calls=calls))[0].message.text.startswith("/scopebot status: ")
+    (plain,) = await services.say("help")
+    assert '"/status"' in plain.message.model_dump_json()
+
+
+async def test_help_lists_each_command_once(services: FakeServices) -> None:
+    assert (await services.say("help"))[0].message.model_dump_json().count("/benchmarks") == 1
+
+
+@pytest.mark.parametrize("said", ["help eval", "帮助 eval", "/help eval"])
+async def test_help_on_a_command_in_words_lists_its_parameters(services: FakeServices, said: str) -> None:
+    assert "eval_batch_size" in (await services.say(said))[0].message.model_dump_json()
 
 
 async def test_a_bug_is_told_by_an_id_and_nothing_else(services: FakeServices, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -230,6 +230,12 @@ async def test_the_model_is_asked_for(services: FakeServices) -> None:
 # the policy
 
 
+@pytest.mark.parametrize("said", ["/perf mock", "/perf mock_llm parallel=2"])
+async def test_the_mock_model_has_no_endpoint_and_that_is_what_is_said(services: FakeServices, said: str) -> None:
+    (reply,) = await services.say(said)
+    assert "it has no endpoint that requests could be sent to" in reply.message.text
+
+
 async def test_a_private_address_typed_in_chat_is_refused(services: FakeServices) -> None:
     said = await refused(services, "stress test my-model at http://10.9.9.9/v1 with concurrency 2", owns_machine=False)
     assert "10.9.9.9" in said

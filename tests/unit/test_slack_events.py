@@ -29,6 +29,12 @@ def test_a_mention_is_heard_once_whichever_event_tells_of_it() -> None:
     assert message_heard(event(text="<@UBOT> evaluate qwen-plus on gsm8k", type="app_mention"), BOT) == said
 
 
+def test_what_slack_keeps_for_itself_is_called_by_our_own_command() -> None:
+    said = heard(text="<@UBOT> help")
+    assert said is not None
+    assert said.calls == {"status": "/scopebot status", "help": "/scopebot help"}
+
+
 def test_a_reply_in_a_thread_is_heard_there_and_known_not_to_be_said_to_us() -> None:
     said = heard(text="cancel", thread_ts="0.5", ts="1.2")
     assert said is not None

@@ -142,7 +142,6 @@ def test_a_form_that_is_sent_off_twice_runs_once(slack: Slack, bot: SlackBot, ch
     assert [len(bot.runs()), len(ours(slack, channel))] == [before + 1, 2]
 
 
-@pytest.mark.xfail(reason="the second copy finds its trigger used, and the person is told to type instead", strict=True)
 def test_a_command_that_opens_a_form_and_is_delivered_twice_opens_one_and_complains_of_nothing(
     slack: Slack, bot: SlackBot, channel: str
 ) -> None:
