@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -22,6 +21,7 @@ from handlers.perform import bug_reply, guarded, perform
 from handlers.registry import intents
 from handlers.reply import Reply
 from handlers.texts import Texts
+from handlers.typed import as_command, to_be_typed_again
 from handlers.understand import understand
 from jobs.models import Run
 from jobs.store import Store
@@ -84,7 +84,7 @@ class Hearing:
         vocabulary = await self.services.vocabulary()
         if incoming.request is not None:
             parsed = _form(incoming.request)
-            text = redact(incoming.text) or _written(incoming.request)
+            text = redact(incoming.text or as_command(incoming.request))
             incoming = incoming.model_copy(update={"text": text})
             asked, completed = None, None
         else:
@@ -122,7 +122,9 @@ class Hearing:
                 thread_run=None if together else self.thread_run, thread_runs=together,
             )  # fmt: skip
             reply = await guarded(perform(request, context), context.texts)
-            if reply.missing:
+            if reply.missing and own.alone:
+                reply = to_be_typed_again(reply, context)
+            elif reply.missing:
                 left = OpenRequest(
                     intent=request.intent, args=request.args, missing=reply.missing, instead_of=reply.instead_of,
                     language=understood.language, text=own.text,
@@ -158,15 +160,3 @@ def _form(request: Request) -> Parsed:
     """Return what a form asks for; its values are held to the same rules as what is written."""
     intent = intents().get(request.intent)
     return Parsed(intent="none") if intent is None else settle(intent, request.args)
-
-
-def _written(request: Request) -> str:
-    """Return a form's request as the slash command that asks for the same."""
-    intent = intents().get(request.intent)
-    command = f"/{request.intent}" if intent is None else intent.slash[0]
-    values = [
-        f"{name}={value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}"
-        for name, value in request.args.items()
-        if value is not None
-    ]
-    return redact(" ".join([command, *values]))

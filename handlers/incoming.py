@@ -69,6 +69,11 @@ class Incoming(Frozen):
     """The person sits at the machine Scopebot runs on: they may name its loopback endpoints."""
 
     @property
+    def alone(self) -> bool:
+        """Nobody saw it, and it is in no conversation: what it lacks is typed again with the whole of it."""
+        return self.unseen and self.place.unopened
+
+    @property
     def speaks(self) -> Language:
         """The language to answer in: that of what was said in words, else the person's own."""
         if language_of(self.text) == "zh":

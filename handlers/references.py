@@ -47,6 +47,7 @@ def which_run(context: Context, verb: str) -> Reply:
     """Return the question which run is meant, as in `rerun r12`; where the conversation has none, that it has none."""
     texts, runs = context.texts, context.thread_runs
     if not runs:
+        verb = context.incoming.text if context.incoming.alone else verb
         return Reply(Message(text=texts("ask.which_run", verb=verb)), waits=True, missing="run")
     question = texts("group.which", runs=run_names(runs), example=f"{verb} {runs[0].name}")
     return Reply(Message(text=question), waits=True, missing="run")

@@ -6,8 +6,8 @@ from handlers.context import Context
 from handlers.intents.flags import COMMANDS
 from handlers.intents.parsed import Refused
 from handlers.message import Message
+from handlers.registry import intents
 from handlers.reply import Reply
-from handlers.texts import Texts
 from jobs.catalog import snapshot
 
 HARMLESS = "refused.managed"
@@ -19,21 +19,22 @@ def refusal(context: Context) -> Reply | None:
 
     Running something else than what was asked for would be worse than not running.
     """
-    texts = context.texts
     serious = [refused for refused in context.parsed.refused if refused.reason != HARMLESS]
     if not serious:
         return None
-    lines = [_line(refused, context.parsed.intent, texts) for refused in serious]
+    lines = [_line(refused, context) for refused in serious]
     return Reply(Message(text=" ".join(dict.fromkeys(lines))), refused=True)
 
 
-def _line(entry: Refused, intent: str, texts: Texts) -> str:
+def _line(entry: Refused, context: Context) -> str:
     """Return why one parameter is not taken, and what to do instead."""
+    texts, intent = context.texts, context.parsed.intent
     if entry.reason != "refused.unknown_flag":
         return texts(entry.reason, name=entry.name)
     command = next((command for command, asked in COMMANDS.items() if asked == intent), None)
     near = snapshot().nearest_parameters(entry.name, command)
-    return texts(entry.reason, name=entry.name, nearest=", ".join(near), command=command or "eval")
+    asks = f"{context.call(intents()['help'])} {command or 'eval'}"
+    return texts(entry.reason, name=entry.name, nearest=", ".join(near), command=asks)
 
 
 def left_out(context: Context) -> list[str]:

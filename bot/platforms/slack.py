@@ -147,13 +147,11 @@ class SlackPlatform(Platform):
         post = _Post(message, key)
         if audience.private:
             session = self.workspaces.session
-            return str(
-                await self._with_fallback(
-                    workspace,
-                    post,
-                    lambda rendered: whisper(workspace, place, rendered, audience, session, _metadata(key)),
-                )
-            )
+
+            async def tell(rendered: Rendered) -> str:
+                return await whisper(workspace, place, rendered, audience, session, metadata=_metadata(key))
+
+            return str(await self._with_fallback(workspace, post, tell))
         thread = spot_of(place.thread) if place.thread else None
         try:
             return await self._post(workspace, thread.channel if thread else target_of(place), post, thread)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
-
-from pydantic import JsonValue
 
 from bot.slack.address import NAME, channel_of, direct_of, message_source, spot_id
 from bot.slack.manifest import other_calls
 from bot.slack.signed import Signer
 from handlers.incoming import UNOPENED, Incoming, Place, Request
+from handlers.typed import as_command
 
 Payload = dict[str, Any]
 
@@ -78,7 +76,7 @@ def form_heard(body: Payload, request: Request, channel: str) -> Incoming:
     team, user = _team(body), str(body["user"]["id"])
     source = f"{NAME}:{team}:form:{body['view']['id']}"
     return Incoming(
-        id=source, place=new_place(team, channel, user, source), user=f"{NAME}:{user}", text=_as_command(request),
+        id=source, place=new_place(team, channel, user, source), user=f"{NAME}:{user}", text=as_command(request),
         request=request, direct=not channel or channel.startswith("D"), unseen=True,
     )  # fmt: skip
 
@@ -94,7 +92,7 @@ def shortcut_heard(body: Payload, intent: str, run: str = "", conversation: Plac
     return Incoming(
         id=f"{NAME}:{team}:shortcut:{body['trigger_id']}",
         place=conversation or _place(team, channel, user, str(message.get("thread_ts") or message["ts"])),
-        user=f"{NAME}:{user}", text=_as_command(request), request=request, direct=channel.startswith("D"),
+        user=f"{NAME}:{user}", text=as_command(request), request=request, direct=channel.startswith("D"),
         unseen=True, reply_url=str(body.get("response_url") or ""),
     )  # fmt: skip
 
@@ -171,19 +169,6 @@ def _team(body: Payload) -> str:
     """Return the workspace that the app is installed in and that this comes from."""
     team = body.get("team_id") or (body.get("team") or {}).get("id") or (body.get("enterprise") or {}).get("id")
     return str(team or "")
-
-
-def _as_command(request: Request) -> str:
-    """Return a request as it could have been typed, which shows what was asked for."""
-    return " ".join([f"/{request.intent}", *(f"{name}={_typed(value)}" for name, value in request.args.items())])
-
-
-def _typed(value: JsonValue) -> str:
-    """Return a value as one types it after a `name=`."""
-    if isinstance(value, list):
-        return ",".join(map(_typed, value))
-    plain = isinstance(value, str) and not re.search(r"[\s\"']", value)
-    return str(value) if plain else json.dumps(value, ensure_ascii=False)
 
 
 def _unescaped(text: str) -> str:

@@ -90,6 +90,7 @@ TEXTS = {
     # --- questions
     "ask.which_model": "Which model should I evaluate? Registered here: {models}. Or name one with its endpoint: `… model=NAME url=http://…`.",
     "ask.which_model.none": "Which model should I evaluate, and where is its endpoint? For example: `evaluate qwen-plus at https://host/v1 on gsm8k`. No model is registered in scopebot.toml yet; `mock` needs none.",
+    "ask.type_again": "Type it again with that: `{command}`.",
     "ask.which_run": "Which run? For example `{verb} r12`; `results` and `status` list them.",
     "ask.which_datasets": "On which benchmark? For example gsm8k, mmlu or `sample` (`/benchmarks` finds one).",
     "ask.endpoint": "Where is {model} served? It is not registered here ({models}). Add its endpoint: `… at https://host/v1`.",
@@ -455,7 +456,7 @@ TEXTS = {
     "refused.computed": "`{name}` is computed; write the value itself. Code from chat is read, never run.",
     "refused.script": "Your code does more than to state a configuration (a loop, a condition, a function with arguments), and code from chat is read, never run; send each `run_task({{…}})` with its values.",
     "refused.syntax": "Your code is not valid Python, YAML or JSON, so nothing was run; look at its brackets, quotes and commas.",
-    "refused.unknown_flag": "EvalScope has no parameter `{name}`. Did you mean: {nearest}? `help {command}` lists what there is.",
+    "refused.unknown_flag": "EvalScope has no parameter `{name}`. Did you mean: {nearest}? `{command}` lists what there is.",
     "refused.unknown_command": "EvalScope has no command `{name}`. It has: {known}.",
     "refused.dry_run": "`{name}` would run nothing. Leave it out: I say what I will run, and ask first where it is much.",
     "refused.use_cache": "`{name}` is a folder on another machine. A run of mine goes on by its number: `resume r12`.",

@@ -90,6 +90,7 @@ TEXTS = {
     # --- questions
     "ask.which_model": "要评测哪个模型？已登记的有：{models}。也可以直接给出名称和地址：`… model=名称 url=http://…`。",
     "ask.which_model.none": "要评测哪个模型，接口地址是什么？例如：`用 gsm8k 评测 qwen-plus，地址 https://host/v1`。scopebot.toml 里还没有登记模型；`mock` 不需要接口。",
+    "ask.type_again": "请补全后重新输入：`{command}`。",
     "ask.which_run": "是哪个任务？例如 `{verb} r12`；`results` 和 `status` 会列出任务。",
     "ask.which_datasets": "用哪个评测集？例如 gsm8k、mmlu 或 `sample`（`/benchmarks` 可以查找）。",
     "ask.endpoint": "{model} 的接口地址是什么？它没有登记（已登记：{models}）。请补充地址：`… 地址 https://host/v1`。",
@@ -455,7 +456,7 @@ TEXTS = {
     "refused.computed": "`{name}` 是计算出来的；请直接写出值。聊天里的代码只读取，从不执行。",
     "refused.script": "您的代码不只是写出配置（还有循环、条件或带参数的函数），而聊天里的代码只读取，从不执行；请逐个发送写明值的 `run_task({{…}})`。",
     "refused.syntax": "您的代码不是有效的 Python、YAML 或 JSON，因此没有运行；请检查括号、引号和逗号。",
-    "refused.unknown_flag": "EvalScope 没有参数 `{name}`。是不是想写：{nearest}？`帮助 {command}` 可以查看可用的参数。",
+    "refused.unknown_flag": "EvalScope 没有参数 `{name}`。是不是想写：{nearest}？`{command}` 可以查看可用的参数。",
     "refused.unknown_command": "EvalScope 没有命令 `{name}`。可用的有：{known}。",
     "refused.dry_run": "带上 `{name}` 什么都不会运行。请去掉它：我会先说明要运行什么，量大时会先询问。",
     "refused.use_cache": "`{name}` 是另一台机器上的目录。我的任务按编号继续：`继续 r12`。",

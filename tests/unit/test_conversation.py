@@ -13,7 +13,7 @@ from sqlalchemy import update
 from sqlalchemy.exc import OperationalError
 from support.services import FakeServices
 
-from handlers.incoming import Request
+from handlers.incoming import Place, Request
 from handlers.message import Buttons, Log, Message, Table
 from handlers.reply import Reply
 from jobs.config import Config
@@ -589,6 +589,39 @@ async def test_help_lists_each_command_once(services: FakeServices) -> None:
 @pytest.mark.parametrize("said", ["help eval", "帮助 eval", "/help eval"])
 async def test_help_on_a_command_in_words_lists_its_parameters(services: FakeServices, said: str) -> None:
     assert "eval_batch_size" in (await services.say(said))[0].message.model_dump_json()
+
+
+UNSEEN = {"unseen": True, "place": Place(platform="slack", channel="T1/C1", thread="new:1")}
+
+
+@pytest.mark.parametrize(
+    ("said", "whole"),
+    [
+        ("/eval mock", "`/eval mock sample_qa`"), ("/评测 mock", "`/评测 mock sample_qa`"),
+        ("/scopebot eval mock", "`/scopebot eval mock sample_qa`"), ("/eval limit=5", "`/eval limit=5 prod sample_qa`"),
+        ("/perf parallel=2", "`/perf parallel=2 prod`"), ("/why", "`/why r12`"), ("/rerun", "`/rerun r12`"),
+    ],
+)  # fmt: skip
+async def test_what_a_command_lacks_is_told_with_the_whole_of_it_and_nothing_is_kept_open(
+    services: FakeServices, said: str, whole: str
+) -> None:
+    (reply,) = await services.say(said, **UNSEEN)
+    assert whole in reply.message.text
+    assert not reply.waits
+    (answer,) = await services.say("sample_qa", place=UNSEEN["place"])
+    assert answer.refused
+    assert not services.submitted
+
+
+async def test_the_whole_command_runs(services: FakeServices) -> None:
+    (reply,) = await services.say("/eval limit=5", **UNSEEN)
+    await services.say(reply.message.text.split("`")[-2], **UNSEEN)
+    assert [(run.spec.model.name, run.spec.limit) for run in services.submitted] == [("prod", 5)]
+
+
+async def test_a_flag_that_is_none_leads_to_help_as_it_is_called_there(services: FakeServices) -> None:
+    (reply,) = await services.say("evalscope perf --modle x", calls={"help": "/scopebot help"})
+    assert "`/scopebot help perf` lists" in reply.message.text
 
 
 async def test_a_bug_is_told_by_an_id_and_nothing_else(services: FakeServices, monkeypatch: pytest.MonkeyPatch) -> None:
