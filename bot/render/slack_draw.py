@@ -182,10 +182,8 @@ class Drawer:
         return self.noted(blocks, notes)
 
     def _table(self, part: Table, at: int, most: int) -> list[Block]:
-        before = self.message.parts[at - 1] if at else None
-        title = before.text if isinstance(before, Text) else self.message.text
         look: Look = "data_table" if self._level is Level.RICH else "table" if at == self._plain else "text"
-        return self.noted(*draw_table(part, title, look, most, self.texts))
+        return self.noted(*draw_table(part, look, most, self.texts))
 
     def _chart(self, part: Chart, at: int, most: int) -> list[Block]:
         if at in self._drawn and text_length(drawn := data_visualization(part)) <= most:

@@ -69,7 +69,7 @@ def fits_plain(table: Table) -> bool:
     return few and bool(whole.rows) and cells <= MOST_PLAIN and whole == whole.cut(MOST_CELL)
 
 
-def draw_table(table: Table, caption: str, look: Look, most: int, texts: Texts) -> tuple[list[Block], list[str]]:
+def draw_table(table: Table, look: Look, most: int, texts: Texts) -> tuple[list[Block], list[str]]:
     """Return the blocks of a table within about `most` characters, and what is to be said of what they lack."""
     whole = grid(table)
     if not whole.columns:
@@ -80,11 +80,11 @@ def draw_table(table: Table, caption: str, look: Look, most: int, texts: Texts) 
     across = whole if look == "text" else _narrowed(whole)
     if len(across.columns) < len(whole.columns):
         notes.append(texts("cut.columns", count=len(whole.columns) - len(across.columns)))
-    room = max(0, most - NOTE - min(len(caption), MOST_CAPTION))
+    room = max(0, most - NOTE - MOST_CAPTION)
     found = across.cut(min(MOST_CELL, max(LEAST_CELL, room // (2 * len(across.columns)))))
     if found != across:
         notes.append(texts("cut.cells"))
-    block, shown = _BLOCKS[look](found, caption, room)
+    block, shown = _BLOCKS[look](found, room)
     if shown < len(whole.rows):
         notes.append(texts("cut.rows", count=len(whole.rows) - shown))
     return [block], notes
@@ -105,7 +105,7 @@ def _rows_within(found: Grid, room: int) -> int:
     return min(len(found.rows), MOST_ROWS)
 
 
-def _data_table(found: Grid, caption: str, room: int) -> tuple[Block, int]:
+def _data_table(found: Grid, room: int) -> tuple[Block, int]:
     rows = found.rows[: _rows_within(found, room)]
     numbers = {index: read for index in found.numeric if (read := numbers_of([row[index] for row in rows]))}
     cells: list[list[Block]] = [[{"type": "raw_text", "text": name} for name in found.columns]]
@@ -117,16 +117,11 @@ def _data_table(found: Grid, caption: str, room: int) -> tuple[Block, int]:
             for index, cell in enumerate(row)
         ])  # fmt: skip
     page = len(rows) if len(rows) <= MOST_PAGE else PAGE
-    title = plain(first_words(caption), MOST_CAPTION)["text"]
+    title = plain(found.columns[0], MOST_CAPTION)["text"]  # the text above it would be read twice
     return {"type": "data_table", "caption": title, "page_size": page, "rows": cells}, len(rows)
 
 
-def first_words(text: str) -> str:
-    """Return what a text begins with, up to the end of its first sentence or clause."""
-    return re.split(r"[.!?] | — |[。！？]", one_line(text), maxsplit=1)[0].rstrip(":：.")
-
-
-def _plain_table(found: Grid, _caption: str, room: int) -> tuple[Block, int]:
+def _plain_table(found: Grid, room: int) -> tuple[Block, int]:
     rows = found.rows[: min(_rows_within(found, room), MOST_ROWS - 1)]
     cells = [[{"type": "raw_text", "text": cell} for cell in row] for row in (found.columns, *rows)]
     settings = [
@@ -135,7 +130,7 @@ def _plain_table(found: Grid, _caption: str, room: int) -> tuple[Block, int]:
     return {"type": "table", "rows": cells, "column_settings": settings}, len(rows)
 
 
-def _text_table(found: Grid, _caption: str, room: int) -> tuple[Block, int]:
+def _text_table(found: Grid, room: int) -> tuple[Block, int]:
     """Return rows side by side in one width where they are narrow, else one line for each cell."""
     widths = [max(width(row[index]) for row in (found.columns, *found.rows)) for index in range(len(found.columns))]
     lines = [_line(row, widths, found.numeric) for row in (found.columns, *found.rows)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import time
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,8 @@ FIRST_WAIT, LONGEST_WAIT = 1.0, 10.0
 """Seconds between two tries; Slack lets few addresses be asked for in a minute."""
 UNREACHED_WAIT = 3.0
 """The most seconds between two tries of which Slack hears nothing."""
+LASTS = 30.0
+"""Seconds after which a socket counts as good: the next one is opened at once."""
 LINGERS = 2.0
 """Seconds for which a socket stays open after it was replaced, for what is acknowledged still."""
 
@@ -54,15 +57,20 @@ class Connection:
     async def run(self) -> None:
         """Hear what people say, over one socket after another."""
         async with aiohttp.ClientSession() as session:
+            wait = 0.0
             try:
                 while True:
+                    await asyncio.sleep(wait)
                     socket = await self._open(session)
+                    opened_at = time.monotonic()
                     old, self._socket = self._socket, socket
                     if old is not None:
                         self._beside(_let_go(old))
                     leaving = asyncio.Event()
                     self._beside(self._read(socket, leaving))
                     await leaving.wait()
+                    lasted = time.monotonic() - opened_at > LASTS
+                    wait = 0.0 if lasted else min(max(FIRST_WAIT, 2 * wait), LONGEST_WAIT)
             finally:
                 for task in self._tasks:
                     task.cancel()

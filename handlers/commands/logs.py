@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 
 from handlers.context import Context
 from handlers.figures import date_text
@@ -15,6 +16,8 @@ from handlers.verdicts import has_closed
 
 LINES = 40
 """Lines shown in a chat; the run page has more."""
+_DRAWN = re.compile(r"[\s\u2500-\u259f=_+|*-]*")
+"""A line that is empty, or drawn: the frame of a table."""
 
 
 class LogsArgs(Args):
@@ -42,11 +45,11 @@ async def handle(args: LogsArgs, context: Context) -> Reply:
         return Reply(Message(text=texts("logs.files_gone", run=run.name, date=date), parts=(page,)))
     if has_closed(run):
         return Reply(Message(text=texts("logs.closed", run=run.name), parts=(page,)))  # it may hold samples
-    if not tail:
+    said = [line for line in redact(tail).splitlines() if not _DRAWN.fullmatch(line)]
+    if not said:
         return Reply(Message(text=texts("logs.none", run=run.name), parts=(page,)))
-    lines = "\n".join(redact(tail).splitlines()[-LINES:])
-    title = texts("logs.title", run=run.name)
-    return Reply(Message(text=title, parts=(Log(title=title, text=lines), page)))
+    log = Log(title="", text="\n".join(said[-LINES:]))
+    return Reply(Message(text=texts("logs.title", run=run.name), parts=(log, page)))
 
 
 INTENT = Intent(

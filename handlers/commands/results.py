@@ -13,7 +13,7 @@ from handlers.commands.status import reply_on
 from handlers.context import Context
 from handlers.figures import interval_text, moment_text, score_text
 from handlers.joint import result_of
-from handlers.message import Message, Table
+from handlers.message import Link, Message, Table, Text
 from handlers.references import NamesRuns, named_runs
 from handlers.registry import Intent, Words
 from handlers.reply import Reply
@@ -24,6 +24,10 @@ from jobs.models import PerfSpec, Run
 
 LATEST = 10
 """Runs shown where no number was said."""
+
+
+IN_THREAD = (Table, Text, Link)
+"""What is shown of a result where the whole of it was posted before."""
 
 
 class ResultsArgs(NamesRuns):
@@ -42,11 +46,14 @@ async def handle(args: ResultsArgs, context: Context) -> Reply:
         if left:
             said = [texts("result.not_ended", run=run.name, state=texts(f"state.{run.state}")) for run in left]
             return Reply(Message(text=" ".join(said)))
+        here = {context.thread_run, *(run.id for run in context.thread_runs)}
+        if all(run.id in here for run in named):
+            return await reply_on(named, context, IN_THREAD)
         result = await asyncio.to_thread(result_of, named, services.store, texts, services.links)
         # several that are named need not be all of what was asked for together, which their buttons would mean
         return Reply(result if len(named) == 1 else without_shortcuts(result))
     if context.thread_runs and not args.model_fields_set:
-        return await reply_on(context.thread_runs, context)
+        return await reply_on(context.thread_runs, context, IN_THREAD)
     vocabulary = await services.vocabulary()
     datasets = [info.name if (info := vocabulary.catalog.find(name)) else name for name in args.datasets or ()]
     runs = await asyncio.to_thread(

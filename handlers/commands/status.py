@@ -10,7 +10,7 @@ from handlers.cards import progress_part, status_message
 from handlers.context import Context
 from handlers.group_status import group_parts
 from handlers.joint import result_of
-from handlers.message import Fields, Message, Part, Text
+from handlers.message import Fields, Link, Message, Part, Text
 from handlers.references import NamesRuns, named_runs
 from handlers.registry import Intent, Words
 from handlers.reply import Reply
@@ -50,11 +50,13 @@ async def handle(args: StatusArgs, context: Context) -> Reply:
     return Reply(Message(text=texts("status.running", count=len(runs)), parts=(*parts, *who)))
 
 
-async def reply_on(runs: Sequence[Run], context: Context) -> Reply:
-    """Return the result of runs; while they go on, their status."""
+async def reply_on(runs: Sequence[Run], context: Context, shown: tuple[type, ...] = (Link,)) -> Reply:
+    """Return the status of runs; of such as have ended their result, with only those parts that are `shown`."""
     services, texts = context.services, context.texts
     if all(run.state in ENDED for run in runs):
-        return Reply(await asyncio.to_thread(result_of, runs, services.store, texts, services.links))
+        result = await asyncio.to_thread(result_of, runs, services.store, texts, services.links)
+        parts = tuple(part for part in result.parts if isinstance(part, shown))
+        return Reply(result.model_copy(update={"parts": parts}))
     known = await services.progress_of([run.id for run in runs])
     waiting = any(run.state is RunState.WAITING for run in runs)
     places = await services.places() if waiting else {}

@@ -21,7 +21,7 @@ from jobs.lease import lease_key
 from jobs.lifecycle import RunState
 from jobs.models import Progress, Run
 
-RUNS, CHANNELS, SECONDS = 50, 5, 70
+RUNS, CHANNELS, SECONDS = 50, 5, 62
 
 
 @contextmanager

@@ -122,6 +122,17 @@ async def test_too_many_sockets_make_no_hot_loop(slack: Slack) -> None:
     assert bot.heard == {"after": 1}
 
 
+async def test_sockets_that_are_taken_away_at_once_make_no_hot_loop(slack: Slack) -> None:
+    async with hearing(slack) as bot:
+        deadline = time.monotonic() + 3
+        while time.monotonic() < deadline:
+            await slack.aio.disconnect("refresh_requested", grace=0.0)
+            await asyncio.sleep(0.02)
+        assert len(slack.calls("apps.connections.open")) < 8
+        await bot.hears("after", within=5)
+    assert bot.heard == {"after": 1}
+
+
 async def test_refused_tickets_are_not_tried_for_ever(slack: Slack) -> None:
     async with hearing(slack) as bot:
         slack.refuse_tickets(3)

@@ -135,7 +135,7 @@ def test_nothing_is_acknowledged_while_redis_is_away(slack: Slack, tmp_path: Pat
         with away(redis, how):
             said = [(channel, slack.mention("ann", channel, ASKED)) for channel in channels]
             commanded = slack.command("ann", channels[0], "/scopebot", "status")
-            time.sleep(6)
+            time.sleep(4.5)
             tries = slack.deliveries("events_api")
             assert len(tries) > 2 * len(said), "delivered again and again"
             assert not any(one["acked_at"] for one in tries), "what is not kept is not acknowledged"

@@ -14,7 +14,7 @@ from sqlalchemy.exc import OperationalError
 from support.services import FakeServices
 
 from handlers.incoming import Place, Request
-from handlers.message import Buttons, Log, Message, Table
+from handlers.message import Buttons, Link, Log, Message, Table
 from handlers.reply import Reply
 from jobs.config import Config
 from jobs.db import migrate, open_engine, transaction
@@ -369,9 +369,31 @@ async def test_results_of_one_run_and_of_the_last_ones(services: FakeServices) -
     assert "50.0 %" in (await services.say("status r1"))[0].message.text
 
 
+async def test_in_a_runs_own_thread_its_result_is_not_posted_anew(services: FakeServices) -> None:
+    await services.say("evaluate prod on gsm8k, 20 samples")
+    succeed(services, services.store.run(1))
+    for said in ("status", "how far is it?", "r1 的状态"):
+        (status,) = await services.say(said, thread_run=1)
+        assert "50.0 %" in status.message.text
+        assert [type(part) for part in status.message.parts] == [Link]
+    (results,) = await services.say("results", thread_run=1)
+    assert {type(part) for part in results.message.parts} == {Table, Link}
+    (whole,) = await services.say("results of r1")
+    assert Buttons in {type(part) for part in whole.message.parts}
+
+
 @pytest.mark.parametrize("text", ["results of r99", "logs of r99", "status of r99"])
 async def test_a_run_that_is_not_there_is_said(services: FakeServices, text: str) -> None:
     assert (await services.say(text))[0].message.text == "There is no run r99."
+
+
+async def test_logs_say_their_title_once_and_leave_out_frames_and_empty_lines(services: FakeServices) -> None:
+    await services.say("evaluate prod on gsm8k, 20 samples")
+    services.logs[1] = "begun\n\n╒═══╤═══╕\n│ a │ 1 │\n├───┼───┤\n+---+---+\n   \nended"
+    (reply,) = await services.say("logs of r1")
+    (log,) = (part for part in reply.message.parts if isinstance(part, Log))
+    assert log.text.splitlines() == ["begun", "│ a │ 1 │", "ended"]
+    assert reply.message.model_dump_json().count("The end of r1's log") == 1
 
 
 async def test_logs_show_the_end_without_secrets(services: FakeServices) -> None:
@@ -682,7 +704,7 @@ async def test_a_form_asks_for_what_a_sentence_asks_for(services: FakeServices) 
     assert services.store.run(2).spec.model_copy(update={"first_look": ()}) == services.store.run(1).spec.model_copy(
         update={"first_look": ()}
     )
-    assert services.store.group(2).text == '/eval model=prod datasets=["gsm8k"] limit=20'
+    assert services.store.group(2).text == "/eval model=prod datasets=gsm8k limit=20"
 
 
 async def test_a_form_about_the_run_of_a_thread_means_that_one(services: FakeServices) -> None:

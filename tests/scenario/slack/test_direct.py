@@ -154,7 +154,7 @@ def test_prompts_are_suggested_that_work_in_the_persons_language(room: Room, use
 @pytest.mark.parametrize("kind", ["channel", "group"])
 def test_a_channel_that_the_bot_is_invited_to_is_greeted_once_in_a_few_words(room: Room, kind: str) -> None:
     slack = room.slack
-    channel = slack.add_channel(f"invited-{kind}", kind, ["ann"], bot=False)
+    room.channel = channel = slack.add_channel(f"invited-{kind}", kind, ["ann"], bot=False)
     slack.duplicate(3, same_event=False)
     slack.join("bot", channel)
     slack.duplicate(1)

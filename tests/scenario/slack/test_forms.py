@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text as sql
 from support.slack.control import Slack
 from support.slack_bot import CONFIG, SlackBot
 from support.slack_room import Json, Room, buttons, shown
@@ -77,10 +78,22 @@ def offered(room: Room, view: Json, typed: str, user: str = "ann") -> list[str]:
     return [option["value"] for option in room.slack.options(user, view["id"], "benchmarks", typed)]
 
 
+def quiet(room: Room) -> None:
+    """Wait until all is heard and said, in other places than the room as well."""
+    room.settle()
+    query = sql("SELECT count(*) FROM outbox WHERE state IN ('pending', 'sending')")
+
+    def nothing_due() -> bool:
+        with room.bot.engine.connect() as connection:
+            return not connection.execute(query).scalar_one()
+
+    room.until(nothing_due, "all that is due")
+
+
 def send(room: Room, user: str, view: Json, values: dict[str, Any]) -> Json:
     sent = room.slack.submit(user, view["id"], values)
     assert not sent["problem"]
-    room.settle()
+    quiet(room)
     return sent
 
 
@@ -336,7 +349,7 @@ def test_of_a_message_about_no_run_one_is_told_so_alone(room: Room, *, bot_is_in
     channel = slack.add_channel(f"chatter-{bot_is_in}".lower(), bot=bot_is_in)
     ts = slack.say("bob", channel, "lunch?")
     slack.ack(slack.message_shortcut("ann", "rerun_this", channel, ts))
-    room.settle()
+    quiet(room)
     (told,) = slack.ephemerals("ann", channel)
     assert "Which run?" in shown(told)
     assert len(slack.messages(channel)) == 1

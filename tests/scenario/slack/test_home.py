@@ -91,7 +91,6 @@ def test_it_is_shown_again_when_something_changes_and_only_then(room: Room, user
     time.sleep(LOOK_EVERY + RESTS + 0.5)
     assert not slack.calls("views.publish"), "nothing changed"
     run = ask(room, user)
-    see(room, user, f"{run} waiting")
     room.begin(room.run)
     see(room, user, f"{run} running", "7 / 20")
     room.end(room.run)

@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner
 from support.slack.control import Slack
 from support.slack_bot import SlackBot
-from support.slack_room import Json, button, everything_in, shown, unsent
+from support.slack_room import Json, button, everything_in, shown
 
 from bot.cli import main
 from jobs.lease import lease_key
@@ -111,8 +111,10 @@ def hold(bot: SlackBot, run: Run) -> None:
         redis.set(lease_key(run.id), 1)
 
 
-def quiet(bot: SlackBot) -> None:
-    bot.until(lambda: not unsent(bot), 10, "all that is due")
+def due(bot: SlackBot) -> int:
+    with closing(sqlite3.connect(bot.folder / "scopebot.db")) as database:
+        rows = database.execute("SELECT count(*) FROM outbox WHERE state IN ('pending', 'sending')").fetchone()
+    return int(rows[0])
 
 
 def test_only_a_state_of_ours_that_is_new_leads_to_an_installation(slack: Slack, bot: SlackBot) -> None:
@@ -136,7 +138,7 @@ def test_two_workspaces_with_the_same_names_are_answered_each_with_its_own_token
     slack.mention("chen", slack.channel("general", "T2"), "用 gsm8k 评测 prod，30 条", team="T2")
     slack.command("bob", slack.channel("evals", "T2"), "/eval", "prod gsm8k limit=40", team="T2")
     slack.dm("ann", "evaluate prod on gsm8k, 50 samples", team="T1")
-    bot.until(lambda: len(bot.runs()) == before + 4 and not unsent(bot), 10, "four runs")
+    bot.until(lambda: len(bot.runs()) == before + 4 and not due(bot), 10, "four runs")
     places = {
         "30 条样本": ("T2", "general"), "20 samples": ("T1", "general"), "40 samples": ("T2", "evals"),
         "50 samples": ("T1", slack.dm_channel("ann", "T1")),
@@ -212,7 +214,7 @@ def test_a_workspace_that_removes_it_is_forgotten_and_others_go_on(slack: Slack,
 
 def test_installations_survive_a_restart_and_can_end_right_after_it(slack: Slack, bot: SlackBot) -> None:
     install(bot, "T1", "T2", "T3")
-    quiet(bot)
+    bot.until(lambda: not due(bot), 10, "all that is due")
     bot.stop()
     bot.start()
     slack.uninstall(team="T3")
