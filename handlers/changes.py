@@ -93,7 +93,7 @@ async def changed(incoming: Incoming, services: Services, hear: Hear, *, was_ref
         going = [run for run in begun if run.state not in ENDED]
         said = "edited.goes_on" if going else "edited.ended"
         named = going or begun
-        return [Reply(Message(text=texts(said, runs=run_names(named), run=named[0].name)))]
+        return [Reply(Message(text=texts.count(said, len(named), runs=run_names(named), run=named[0].name)))]
     await _withdraw(effects, incoming, services)
     if effects.answered is not None:
         await asyncio.to_thread(Questions(services.store.engine).reopen, effects.answered.id)
@@ -145,7 +145,8 @@ async def _deleted(incoming: Incoming, effects: Effects, services: Services) -> 
     going = [run for run in effects.runs if has_begun(run) and run.state not in ENDED and not run.cancel_asked]
     if not going:
         return []
-    text = Texts(effects.language)("deleted.goes_on", runs=run_names(going), run=going[0].name)
+    texts = Texts(effects.language)
+    text = texts.count("deleted.goes_on", len(going), runs=run_names(going), run=going[0].name)
     return [Reply(Message(text=text))]
 
 

@@ -91,10 +91,15 @@ class Context:
 
     @property
     def timezone(self) -> tzinfo:
-        """The zone that times are told in: the person's own, else that of [defaults]."""
-        for name in (self.incoming.timezone, self.services.config.defaults.timezone):
-            try:
-                return ZoneInfo(name)
-            except (ValueError, OSError, KeyError):  # none, a path, a folder, or one that is not known here
-                continue
-        return UTC
+        """The zone that times are told in."""
+        return zone_of(self.incoming.timezone, self.services.config)
+
+
+def zone_of(timezone: str, config: Config) -> tzinfo:
+    """Return the zone that times are told a person in: their own (IANA), else that of [defaults]."""
+    for name in (timezone, config.defaults.timezone):
+        try:
+            return ZoneInfo(name)
+        except (ValueError, OSError, KeyError):  # none, a path, a folder, or one that is not known here
+            continue
+    return UTC

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from datetime import UTC, tzinfo
-from zoneinfo import ZoneInfo
+from datetime import tzinfo
 
 from handlers.cards import place_text, progress_part
-from handlers.context import Services
+from handlers.context import Services, zone_of
 from handlers.figures import cut, moment_text, score_with_interval
 from handlers.incoming import Language
 from handlers.message import Button, Buttons, Link, Message, Part, Table, Text
 from handlers.perf_cards import perf_conclusion
 from handlers.registry import intents
 from handlers.texts import Texts
-from jobs.config import Config
 from jobs.dispatch import Place
 from jobs.lifecycle import ENDED, RunState
 from jobs.models import PerfSpec, Run
@@ -28,6 +26,7 @@ LOOKED_AT = 30
 """The newest results among which a person's own are looked for."""
 MOST_ACTIVE = 1000
 MOST_CELL = 200
+OPEN = "open:"
 OPENS = ("eval", "perf")
 """Intents whose button opens a form, as `open:eval`."""
 DOES = ("status", "results", "benchmarks", "help")
@@ -36,7 +35,7 @@ DOES = ("status", "results", "benchmarks", "help")
 
 async def home(user: str, language: Language, timezone: str, services: Services) -> Message:
     """Return what a person's home shows; `timezone` is theirs (IANA), empty where it is not known."""
-    texts, zone = Texts(language), _zone(timezone, services.config)
+    texts, zone = Texts(language), zone_of(timezone, services.config)
     going_on = [state for state in RunState if state not in ENDED]
     active, ended, workers = await asyncio.gather(
         asyncio.to_thread(services.store.runs, states=going_on, limit=MOST_ACTIVE),
@@ -57,20 +56,11 @@ async def home(user: str, language: Language, timezone: str, services: Services)
     return Message(text=texts("home.title"), parts=tuple(parts))
 
 
-def _zone(timezone: str, config: Config) -> tzinfo:
-    for name in (timezone, config.defaults.timezone):
-        try:
-            return ZoneInfo(name)
-        except (ValueError, OSError, KeyError):  # none, a path, a folder, or one that is not known here
-            continue
-    return UTC
-
-
 def _actions(texts: Texts) -> Buttons:
     """Return what to begin, as far as this installation can."""
     known = intents()
     opens = [
-        Button(id=f"open:{name}", label=texts(f"home.open.{name}"), primary=name == OPENS[0])
+        Button(id=f"{OPEN}{name}", label=texts(f"home.open.{name}"), primary=name == OPENS[0])
         for name in OPENS
         if name in known
     ]
@@ -80,9 +70,9 @@ def _actions(texts: Texts) -> Buttons:
 
 async def _own(own: Sequence[Run], places: Mapping[int, Place], texts: Texts, services: Services) -> list[Part]:
     """Return how far the person's own runs are, with what ends each of them."""
-    parts: list[Part] = [Text(text=texts("home.own", count=len(own)))]
     if not own:
-        return [*parts, Text(text=texts("home.own.none"))]
+        return _empty("home.own.empty", texts)
+    parts: list[Part] = [Text(text=texts("home.own", count=len(own)))]
     found = await services.progress_of([run.id for run in own[:FEW]])
     for run in own[:FEW]:
         bar = progress_part(run, found.get(run.id), texts, places.get(run.id))
@@ -96,9 +86,9 @@ async def _own(own: Sequence[Run], places: Mapping[int, Place], texts: Texts, se
 
 def _queue(waiting: Sequence[Run], user: str, places: Mapping[int, Place], texts: Texts) -> list[Part]:
     """Return all people's runs that wait, in the order in which they are taken to start."""
-    parts: list[Part] = [Text(text=texts("home.queue", count=len(waiting)))]
     if not waiting:
-        return [*parts, Text(text=texts("home.queue.none"))]
+        return _empty("home.queue.empty", texts)
+    parts: list[Part] = [Text(text=texts("home.queue", count=len(waiting)))]
     last = len(waiting) + 1
     in_order = sorted(waiting, key=lambda run: (places[run.id].position if run.id in places else last, run.id))
     rows = tuple(
@@ -117,9 +107,9 @@ def _queue(waiting: Sequence[Run], user: str, places: Mapping[int, Place], texts
 
 def _workers(workers: Sequence[Mapping[str, str]], active: Sequence[Run], texts: Texts) -> list[Part]:
     """Return each living worker: its EvalScope, its GPUs, and what it has to do."""
-    parts: list[Part] = [Text(text=texts("home.workers", count=len(workers)))]
     if not workers:
-        return [*parts, Text(text=texts("status.no_workers"))]
+        return [Text(text=texts("home.workers.empty")), Text(text=texts("status.no_workers"))]
+    parts: list[Part] = [Text(text=texts("home.workers", count=len(workers)))]
     rows = []
     for worker in workers:
         has = [run for run in active if run.worker == worker["name"] and run.state in _WITH_WORKER]
@@ -137,9 +127,10 @@ def _latest(ended: Sequence[Run], user: str, zone: tzinfo, texts: Texts, service
     """Return the person's last results; everybody's where they have none among the newest."""
     own = [run for run in ended if run.user == user]
     shown = (own or list(ended))[:LATEST]
-    parts: list[Part] = [Text(text=texts("home.latest.own" if own else "home.latest"))]
+    title = "home.latest.own" if own else "home.latest"
     if not shown:
-        return [*parts, Text(text=texts("home.latest.none"))]
+        return _empty(title, texts)
+    parts: list[Part] = [Text(text=texts(title))]
     rows = []
     for run in shown:
         moment = "" if run.ended_at is None else moment_text(run.ended_at, zone)
@@ -148,6 +139,10 @@ def _latest(ended: Sequence[Run], user: str, zone: tzinfo, texts: Texts, service
     columns = tuple(texts(f"home.column.{name}", zone=zone) for name in names)
     table = Table(columns=columns, rows=tuple(rows), numeric=(columns[-1],))
     return [*parts, table, *(Link(label=run.name, url=services.links.run_url(run.id)) for run in shown)]
+
+
+def _empty(title: str, texts: Texts) -> list[Part]:
+    return [Text(text=texts(title)), Text(text=texts("home.none"))]
 
 
 def _what(run: Run, texts: Texts) -> str:

@@ -85,7 +85,7 @@ def benchmark_message(name: str, catalog: Catalog, texts: Texts, only: str | Non
     columns = tuple(texts(f"help.column.{each}") for each in ("benchmark", "value", "what"))
     notes = (Text(text=texts("refused.not_yet", name=f"dataset_args.….extra_params.{name}")),)
     return Message(
-        text=texts("help.benchmark_parameter", name=name, count=len(found)),
+        text=texts.count("help.benchmark_parameter", len(found), name=name),
         parts=(Table(columns=columns, rows=rows), *notes),
     )
 

@@ -43,7 +43,7 @@ def load_text(spec: PerfSpec, texts: Texts) -> str:
 def requests_text(spec: PerfSpec, texts: Texts) -> str:
     """Return how many requests each level has, or how long it lasts."""
     if spec.duration is not None:
-        return texts("perf.requests.timed", levels=len(spec.levels), seconds=f"{spec.duration:g}")
+        return texts.count("perf.requests.timed", len(spec.levels), seconds=f"{spec.duration:g}")
     if len(spec.number) == 1:
         return texts("perf.requests.one", total=spec.number[0])
     if len(set(spec.number)) == 1:

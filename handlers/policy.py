@@ -75,7 +75,7 @@ async def resolve_model(
     if api_url is None:
         if _looks_like_checkpoint(name):
             _refuse_checkpoint(name, config)
-        raise UnknownModel(name=name, models=", ".join(config.models) or "–")
+        raise UnknownModel(name=name, models=", ".join(config.models))
     model = entry.model if entry else name
     target = ModelTarget(name=name, model=model, eval_type="openai_api", api_url=api_url, key=key)
     return await _typed(target, incoming, config)

@@ -120,9 +120,9 @@ class Catalog(Frozen):
         name = self._by_spelling.get(plain(said))
         return None if name is None else self.by_name[name]
 
-    def nearest(self, said: str, count: int = 3) -> list[str]:
-        """Return the names that come nearest to a misspelt one."""
-        return _nearest(said, self.by_name, count)
+    def nearest(self, said: str, count: int = 3, least: float = 0) -> list[str]:
+        """Return the names that come nearest to a misspelt one; `least` is how near they have to be, of 1."""
+        return _nearest(said, self.by_name, count, least)
 
     @property
     def known_parameters(self) -> tuple[ParameterInfo, ...]:
@@ -155,12 +155,13 @@ class Catalog(Frozen):
         return sorted(hits, key=lambda b: (not all(needle in b.name for needle in needles), b.name))
 
 
-def _nearest(said: str, names: Iterable[str], count: int) -> list[str]:
+def _nearest(said: str, names: Iterable[str], count: int, least: float = 0) -> list[str]:
     from rapidfuzz import process
     from rapidfuzz.distance import JaroWinkler
 
     folded = {name: plain(name) for name in names}
-    hits = process.extract(plain(said), folded, scorer=JaroWinkler.normalized_similarity, limit=count)
+    scorer = JaroWinkler.normalized_similarity
+    hits = process.extract(plain(said), folded, scorer=scorer, limit=count, score_cutoff=least)
     return [str(name) for _, _, name in hits]
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bot.settings import BotSettings
 from bot.slack import manifest
-from handlers.registry import intents
+from handlers.commands.help import in_order
 from handlers.texts import Texts
 
 ROOT = Path(__file__).parents[1]
@@ -58,7 +58,7 @@ def commands() -> str:
     """Return what people can ask for, from the registry."""
     texts = Texts("en")
     rows = []
-    for intent in intents().values():
+    for intent in in_order():
         cells = (
             f"`{intent.slash[0]}`",
             texts(f"help.about.{intent.name}"),
@@ -92,7 +92,7 @@ def code_map() -> str:
 def slack_commands() -> str:
     """Return how each intent is called on Slack, from the app's manifest."""
     texts = Texts("en")
-    rows = [f"| `{manifest.call_of(intent)}` | {texts(f'help.about.{name}')} |" for name, intent in intents().items()]
+    rows = [f"| `{manifest.call_of(intent)}` | {texts(f'help.about.{intent.name}')} |" for intent in in_order()]
     return "\n".join(["| command | what it does |", "| --- | --- |", *rows])
 
 

@@ -33,7 +33,8 @@ def _part(part: Part) -> RenderableType:
         case Progress():
             return _progress(part)
         case Log():
-            return Group(RichText(part.title, style="dim"), RichText(part.text, overflow="fold"))
+            title = [RichText(part.title, style="dim")] if part.title else []
+            return Group(*title, RichText(part.text, overflow="fold"))
         case Link():
             return _link(part)
         case Buttons():

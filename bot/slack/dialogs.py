@@ -25,7 +25,10 @@ from bot.slack.forms import (
 )
 from bot.slack.manifest import call_of
 from bot.slack.whisper import whisper
-from handlers.forms import benchmark_options, form_for, read
+from handlers.form_options import benchmark_options
+from handlers.form_reading import read
+from handlers.forms import form_for
+from handlers.home import OPEN, OPENS
 from handlers.incoming import Language, Place, language_of
 from handlers.intents.slash import named_intent
 from handlers.message import Message
@@ -43,10 +46,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-OPENED = ("eval", "perf")
-"""Intents that have a form."""
-OPENS = "open:"
-"""What the id of a button begins with that opens the form of an intent."""
 FORM = "form"
 """The callback id of a form."""
 KNOWN_WITHIN = 0.5
@@ -91,7 +90,7 @@ class Dialogs:
 
     def wants_form(self, body: Payload) -> bool:
         """Tell whether a slash command says nothing and has a form to ask with."""
-        return named_intent(f"{body.get('command')} {body.get('text') or ''}".strip()) in OPENED
+        return named_intent(f"{body.get('command')} {body.get('text') or ''}".strip()) in OPENS
 
     async def open_for_command(self, body: Payload) -> None:
         """Open the form of a slash command."""
@@ -195,7 +194,7 @@ class Dialogs:
         if not value:
             return None
         pressed = signer.read(str(value), team=str((body.get("team") or {}).get("id", ""))).button
-        return pressed.removeprefix(OPENS) if pressed.startswith(OPENS) else None
+        return pressed.removeprefix(OPEN) if pressed.startswith(OPEN) else None
 
     async def _form(self, opened: _Opened) -> Form:
         services = self._bot.services

@@ -49,8 +49,7 @@ def modal(
     typed = values or {}
     plain = [field for field in form.fields if not field.advanced]
     advanced = [field for field in form.fields if field.advanced]
-    blocks: list[Block] = [{"type": "context", "elements": [_text(form.about, MOST_TEXT)]}] if form.about else []
-    blocks += [_input(field, typed.get(field.key, _initial(field))) for field in plain]
+    blocks: list[Block] = [_input(field, typed.get(field.key, _initial(field))) for field in plain]
     if ask_where:
         blocks.append(_where(texts, where))
     if advanced and expanded:
@@ -70,17 +69,6 @@ def modal(
     }
 
 
-def loading_view(texts: Texts) -> View:
-    """Return what is shown at once, until the form is ready: Slack opens a view only within three seconds."""
-    said = {"type": "section", "text": _text(texts("forms.loading"), MOST_TEXT)}
-    return {
-        "type": "modal",
-        "title": _text(texts("forms.loading.title"), MOST_TITLE),
-        "close": _text(texts("button.cancel"), MOST_TITLE),
-        "blocks": [said],
-    }
-
-
 def is_expanded(view: View, form: Form) -> bool:
     """Tell whether a view shows the advanced fields."""
     shown = _block_ids(view)
@@ -88,7 +76,7 @@ def is_expanded(view: View, form: Form) -> bool:
 
 
 def values_of(view: View, form: Form) -> dict[str, Value]:
-    """Return what is in the fields of a view, as `handlers.forms.read` takes it, but for those that are not shown.
+    """Return what is in the fields of a view, as `form_reading.read` takes it, but for those not shown.
 
     It is the same for a view that was submitted and for one in which a button was pressed.
     """

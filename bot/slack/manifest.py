@@ -110,7 +110,7 @@ def manifest(settings: BotSettings, *, http: bool = False) -> dict[str, Any]:
                 "messages_tab_read_only_enabled": False,
             },
             "bot_user": {"display_name": "scopebot", "always_online": True},
-            "agent_view": {"agent_description": _DESCRIPTION, "suggested_prompts": prompts()},
+            "agent_view": {"agent_description": _DESCRIPTION, "suggested_prompts": prompts("en", settings.config)},
             "shortcuts": _shortcuts(),
             "slash_commands": [_with_url(command, url) for command in _commands()],
         }
@@ -183,8 +183,10 @@ def _commands() -> list[dict[str, Any]]:
 
 def _hint(intent: Intent) -> str:
     """Return what may follow a command: its positional fields, optional ones in brackets."""
-    said = [name if name in intent.required else f"[{name}]" for name in intent.positional]
-    if set(intent.args.model_fields) - set(intent.positional):
+    fields = intent.args.model_fields
+    values = {name: "on|off" if fields[name].annotation == bool | None else name for name in intent.positional}
+    said = [value if name in intent.required else f"[{value}]" for name, value in values.items()]
+    if set(fields) - {*intent.positional, "runs"}:  # several runs are named like one
         said.append("[name=value …]")
     return " ".join(said)
 

@@ -6,6 +6,7 @@ Where a model is registered, they name that one. The greeting in a channel that 
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import TYPE_CHECKING, Any
 
 from bot.platforms.base import PlatformError
@@ -26,8 +27,9 @@ if TYPE_CHECKING:
 SHOWN = ("eval", "perf", "benchmarks", "status")
 STAND_INS = {"eval": "qwen-plus", "perf": "prod"}
 """The models that the examples of the registry name."""
-MOCK = "mock"
-"""Can be evaluated without being registered."""
+STAND_IN_BENCHMARK = "gsm8k"
+MOCK, SAMPLE = "mock", "sample_mcq"
+"""Can be evaluated without being registered or downloaded."""
 
 
 async def suggest_prompts(bot: Bot, workspaces: Workspaces, people: People, team: str, event: dict[str, Any]) -> None:
@@ -61,15 +63,11 @@ async def greet(bot: Bot, people: People, team: str, event: dict[str, Any]) -> N
     bot.reporter.wakeups.due.wake()
 
 
-def prompts(language: Language = "en", config: Config | None = None) -> list[dict[str, str]]:
-    """Return up to four sentences that people can begin with, as they are shown and as they are sent.
-
-    With a `config` they are such as work there.
-    """
+def prompts(language: Language, config: Config) -> list[dict[str, str]]:
+    """Return up to four sentences that people can begin with and that work, as they are shown and as they are sent."""
     known = intents()
     said = {name: known[name].examples[language][0] for name in SHOWN if name in known}
-    if config is not None:
-        said = _with_models(said, config)
+    said = _with_models(said, config)
     return [{"title": sentence[:1].upper() + sentence[1:], "message": sentence} for sentence in said.values()]
 
 
@@ -78,11 +76,14 @@ def _with_models(said: dict[str, str], config: Config) -> dict[str, str]:
     default = config.defaults.model
     known = [name for name, entry in config.models.items() if entry.eval_type in {None, *SUPPORTED_EVAL_TYPES}]
     names = sorted(known, key=lambda name: name != default)
-    models = {"eval": [*names, MOCK], "perf": [name for name in names if config.models[name].api_url is not None]}
+    models = {"eval": names or [MOCK], "perf": [name for name in names if config.models[name].api_url is not None]}
     found = {}
     for intent, sentence in said.items():
         if intent not in models:
             found[intent] = sentence
+        elif models[intent] == [MOCK]:  # with a benchmark that needs no network either, in full: it is small
+            short = re.split(r"[,，]", sentence)[0].replace(STAND_INS[intent], MOCK)
+            found[intent] = short.replace(STAND_IN_BENCHMARK, SAMPLE)
         elif models[intent]:
             found[intent] = sentence.replace(STAND_INS[intent], models[intent][0])
     return found

@@ -7,6 +7,7 @@ import asyncio
 from handlers.channel_settings import ChannelSettings
 from handlers.context import Context
 from handlers.message import Message
+from handlers.refusals import refusal
 from handlers.registry import Args, Intent, Words
 from handlers.reply import Reply
 
@@ -19,6 +20,9 @@ class HeadlinesArgs(Args):
 
 async def handle(args: HeadlinesArgs, context: Context) -> Reply:
     """Set it for the channel this is said in, or tell it."""
+    refused = refusal(context)
+    if refused is not None:
+        return refused
     texts, place = context.texts, context.incoming.place
     if context.incoming.direct:
         return Reply(Message(text=texts("headlines.direct")))

@@ -32,7 +32,6 @@ class HelpArgs(Args):
 
 async def handle(args: HelpArgs, context: Context) -> Reply:
     """Answer from the registry and from what the workers published."""
-    texts = context.texts
     catalog = (await context.services.vocabulary()).catalog
     about = _EDGES.sub("", args.about or "").lower()
     if about == "version":
@@ -46,11 +45,16 @@ async def handle(args: HelpArgs, context: Context) -> Reply:
     return Reply(_parameter(about, args.command, catalog, context))
 
 
+def in_order() -> list[Intent]:
+    """Return the intents as help lists them."""
+    return sorted(intents().values(), key=lambda intent: ORDER.index(intent.name))
+
+
 def _everything(context: Context) -> Message:
     texts = context.texts
     rows = tuple(
         (context.call(intent), texts(f"help.about.{intent.name}"), intent.examples[texts.language][0])
-        for intent in sorted(intents().values(), key=lambda intent: ORDER.index(intent.name))
+        for intent in in_order()
     )
     columns = tuple(texts(f"help.column.{name}") for name in ("command", "what", "example"))
     notes = (Text(text=texts("help.pasted")), Text(text=texts("help.not")))
@@ -108,7 +112,7 @@ async def _version(context: Context) -> Message:
     versions = ", ".join(sorted({worker["evalscope"] for worker in workers}))
     columns = (texts("result.field.worker"), "EvalScope")
     rows = tuple((worker["name"], worker["evalscope"]) for worker in workers)
-    text = texts("help.version", version=versions, count=len(workers))
+    text = texts.count("help.version", len(workers), version=versions)
     return Message(text=text, parts=(Table(columns=columns, rows=rows), Text(text=made_for)))
 
 

@@ -38,7 +38,7 @@ async def handle(args: StatusArgs, context: Context) -> Reply:
     active = [state for state in RunState if state not in ENDED]
     runs = await asyncio.to_thread(services.store.runs, states=active, limit=50)
     workers = await services.workers()
-    said = texts("status.workers", count=len(workers)) if workers else texts("status.no_workers")
+    said = texts.count("status.workers", len(workers)) if workers else texts("status.no_workers")
     gpus = tuple((worker["name"], worker["gpus"]) for worker in workers if worker.get("gpus"))
     who: list[Part] = [Text(text=said), *([Fields(items=gpus)] if gpus else [])]
     if not runs:

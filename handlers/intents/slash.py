@@ -16,7 +16,7 @@ from handlers.intents.grammar import args_of, parse_as, parse_text
 from handlers.intents.lexicon import RUN_REF, SENTENCE_WORDS
 from handlers.intents.names import dataset_names
 from handlers.intents.numbers import to_number
-from handlers.intents.parsed import Parsed, Vocabulary
+from handlers.intents.parsed import Parsed, Refused, Vocabulary
 from handlers.intents.shell import Word
 from handlers.registry import Intent, intents
 
@@ -72,6 +72,8 @@ def _parse(intent: Intent, rest: str, vocabulary: Vocabulary) -> Parsed:
         sentence = " ".join(word for word in said if not _PAIR.fullmatch(word))
         parsed = parse_as(intent, sentence, vocabulary)
         args, out = dict(parsed.args), list(parsed.refused)
+        if intent.name == "headlines" and len(bare) == 1 and not args:
+            out.append(Refused(name="on", reason="refused.on_off"))
         if parsed.more:  # the same of several runs: what is assigned is for each
             args["runs"] = [args.pop("run"), *(other.args["run"] for other in parsed.more)]
     else:

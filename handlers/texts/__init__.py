@@ -22,9 +22,16 @@ class Texts:
         """Return a text with its facts filled in; raises KeyError for a key that is not there."""
         return self._catalogue[key].format(**params)
 
+    def count(self, key: str, count: int, /, **params: object) -> str:
+        """Return a text about so many: that of one has a key of its own."""
+        return self(f"{key}.one" if count == 1 else key, count=count, **params)
+
     def error(self, error: ScopebotError | Failure) -> str:
         """Return what happened and what to do. Facts a text names and an error lacks read as "?"."""
-        template = self._catalogue.get(f"error.{error.code}", self._catalogue["error.unknown"])
+        key = f"error.{error.code}"
+        if "" in error.params.values() and f"{key}.none" in self._catalogue:  # there is none of what it lists
+            key += ".none"
+        template = self._catalogue.get(key, self._catalogue["error.unknown"])
         facts = {name: _phrase(self._catalogue, name, value) for name, value in error.params.items()}
         return " ".join(template.format_map(_Lenient(facts)).split())
 

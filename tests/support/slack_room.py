@@ -51,8 +51,9 @@ class Room:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None:
-            assert not self.slack.violations()
-            assert not self.slack.unacked()
+            wrong, lost = self.slack.violations(), self.slack.unacked()
+            assert not wrong, wrong
+            assert not lost, lost
 
     # what people do
 

@@ -103,7 +103,7 @@ async def test_what_has_ended_stands(services: FakeServices) -> None:
     begin(services)
     services.store.move(1, RunState.FAILED)
     (reply,) = await edit(services, INSTEAD)
-    assert "r1 had ended" in reply.message.text
+    assert "r1 had already finished" in reply.message.text
     assert len(services.store.runs()) == 1
 
 

@@ -646,6 +646,25 @@ async def test_a_flag_that_is_none_leads_to_help_as_it_is_called_there(services:
     assert "`/scopebot help perf` lists" in reply.message.text
 
 
+async def test_where_no_model_is_registered_it_is_said_so(services: FakeServices) -> None:
+    services.config = Config()
+    (reply,) = await services.say("/eval nosuch gsm8k")
+    assert "No model is registered yet" in reply.message.text
+    assert "–" not in reply.message.text
+
+
+async def test_one_worker_and_several_are_counted_as_one_says_it(services: FakeServices) -> None:
+    assert "1 worker is alive." in (await services.say("status"))[0].message.model_dump_json()
+    services.alive *= 2
+    assert "2 workers are alive." in (await services.say("status"))[0].message.model_dump_json()
+
+
+async def test_headlines_say_what_they_take(services: FakeServices) -> None:
+    (reply,) = await services.say("/headlines maybe")
+    assert "takes `on` or `off`" in reply.message.text
+    assert "is posted into this channel too" in (await services.say("/headlines"))[0].message.text
+
+
 async def test_a_bug_is_told_by_an_id_and_nothing_else(services: FakeServices, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(**_: object) -> None:
         raise RuntimeError("secret detail")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -13,24 +12,14 @@ from hypothesis import strategies as st
 from bot.services import make_vocabulary
 from handlers.commands.eval import EvalArgs
 from handlers.commands.perf import PerfArgs
-from handlers.commands.rerun import RerunArgs
-from handlers.forms import (
-    ANOTHER,
-    AS_BEFORE,
-    MOST_OPTIONS,
-    Form,
-    Value,
-    benchmark_options,
-    form_for,
-    read,
-)
+from handlers.form_options import benchmark_options
+from handlers.form_reading import read
+from handlers.forms import ANOTHER, MOCK, MOST_OPTIONS, Form, Value, form_for
 from handlers.incoming import Language, Request
 from handlers.intents.parsed import Vocabulary
 from handlers.texts import CATALOGUES, Texts
 from jobs.catalog import SUITES, snapshot
 from jobs.config import Config
-from jobs.lifecycle import RunState
-from jobs.models import DatasetTarget, EvalSpec, GenerationSettings, ModelTarget, PerfSpec, Run
 
 CONFIG = Config.model_validate({
     "models": {
@@ -49,29 +38,14 @@ CONFIG = Config.model_validate({
 })  # fmt: skip
 BARE = Config()
 EN, ZH = Texts("en"), Texts("zh")
-NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
-MODEL = ModelTarget(name="prod", model="qwen-plus", eval_type="openai_api", api_url="http://10.0.0.5:8000/v1")
-EVAL = EvalSpec(
-    model=MODEL, datasets=(DatasetTarget(name="gsm8k", benchmark="gsm8k"),), limit=20,
-    generation_config=GenerationSettings(temperature=0.7),
-)  # fmt: skip
-PERF = PerfSpec(model=MODEL, number=(10,), dataset="openqa", plugin="openqa")
 
 
 def vocabulary(config: Config = CONFIG) -> Vocabulary:
     return make_vocabulary(snapshot(), config)
 
 
-def run(spec: EvalSpec | PerfSpec) -> Run:
-    return Run(id=12, group_id=1, spec=spec, state=RunState.SUCCEEDED, created_at=NOW)
-
-
-def form(
-    intent: str, *, config: Config = CONFIG, of: EvalSpec | PerfSpec | None = None, language: Language = "en"
-) -> Form:
-    made = form_for(
-        intent, Texts(language), config, vocabulary(config), run=None if of is None else run(of)
-    )  # fmt: skip
+def form(intent: str, *, config: Config = CONFIG, language: Language = "en") -> Form:
+    made = form_for(intent, Texts(language), config, vocabulary(config))
     assert made is not None
     return made
 
@@ -80,13 +54,12 @@ def sent(
     intent: str,
     *,
     config: Config = CONFIG,
-    of: EvalSpec | PerfSpec | None = None,
     language: Language = "en",
     owns_machine: bool = False,
     **values: Value,
 ) -> Request | dict[str, str]:
     return read(
-        form(intent, config=config, of=of, language=language), values, texts=Texts(language), config=config,
+        form(intent, config=config, language=language), values, texts=Texts(language), config=config,
         vocabulary=vocabulary(config), owns_machine=owns_machine,
     )  # fmt: skip
 
@@ -108,18 +81,25 @@ def fields(made: Form) -> dict[str, Any]:
 # what is asked for
 
 
-def test_only_an_evaluation_a_stress_test_and_a_rerun_have_a_form() -> None:
-    for intent in ("status", "help", "none", "rerun"):  # a rerun of nothing
+def test_where_no_model_is_registered_the_stand_in_can_be_chosen() -> None:
+    found = fields(form("eval", config=BARE))
+    assert [value for value, _ in found["model"].options] == [MOCK, ANOTHER]
+    said = args(sent("eval", config=BARE, model=MOCK, datasets=["sample_qa"]))
+    assert said == {"model": "mock_llm", "eval_type": "mock_llm", "datasets": ["sample_qa"]}
+    assert MOCK not in dict(fields(form("eval"))["model"].options)
+    assert "model" not in fields(form("perf", config=BARE)), "it has no endpoint to test"
+
+
+def test_only_an_evaluation_and_a_stress_test_have_a_form() -> None:
+    for intent in ("status", "help", "none", "rerun"):
         assert form_for(intent, EN, CONFIG, vocabulary()) is None
-    assert {form("eval").intent, form("perf").intent, form("rerun", of=EVAL).intent} == {"eval", "perf", "rerun"}
+    assert {form("eval").intent, form("perf").intent} == {"eval", "perf"}
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
-@pytest.mark.parametrize(("intent", "of"), [("eval", None), ("perf", None), ("rerun", EVAL), ("rerun", PERF)])
-def test_a_form_is_in_the_persons_language_and_names_each_field_once(
-    language: Language, intent: str, of: EvalSpec | PerfSpec | None
-) -> None:
-    made = form(intent, of=of, language=language)
+@pytest.mark.parametrize("intent", ["eval", "perf"])
+def test_a_form_is_in_the_persons_language_and_names_each_field_once(language: Language, intent: str) -> None:
+    made = form(intent, language=language)
     keys = [field.key for field in made.fields]
     assert len(keys) == len(set(keys))
     assert made.submit == CATALOGUES[language]["forms.submit"]
@@ -358,12 +338,12 @@ def test_what_may_not_come_from_chat_may_not_come_from_a_form(key: str, text: st
 @pytest.mark.parametrize(
     ("intent", "key", "value"),
     [("eval", "temperature", "5"), ("eval", "repeats", "500"), ("perf", "max_tokens", "0"), ("perf", "parallel", "0,1"),
-     ("rerun", "repeats", "0")],
+     ("eval", "repeats", "0")],
 )  # fmt: skip
 def test_what_the_requests_model_refuses_is_told_at_its_field_even_where_the_form_would_take_it(
     intent: str, key: str, value: str
 ) -> None:
-    made = form(intent, of=EVAL if intent == "rerun" else None)
+    made = form(intent)
     loose = made.model_copy(
         update={"fields": tuple(f.model_copy(update={"least": None, "above": None, "most": None}) for f in made.fields)}
     )
@@ -440,75 +420,14 @@ def test_random_prompts_of_a_length_where_the_model_has_a_tokenizer() -> None:
     assert (said["min_prompt_length"], said["max_prompt_length"]) == (10, 1000)
 
 
-# run again
+@pytest.mark.parametrize("query", ["zzzzzz", "asdf", "qwerty", "banana"])
+def test_what_is_like_no_name_finds_nothing(query: str) -> None:
+    assert not benchmark_options(query, vocabulary(), EN)
 
 
-def test_a_rerun_is_filled_in_from_the_run() -> None:
-    found = fields(form("rerun", of=EVAL))
-    assert found["model"].initial == AS_BEFORE
-    assert [value for value, _ in found["model"].options] == [AS_BEFORE, "small", "dry", ANOTHER]
-    assert (found["limit"].initial, found["temperature"].initial) == ("20", "0.7")
-    assert (found["max_tokens"].initial, found["repeats"].initial) == (None, "1")
-    share = fields(form("rerun", of=EVAL.model_copy(update={"limit": 0.1})))
-    assert share["limit"].initial == "10%"
-    assert form("rerun", of=EVAL).title == EN("forms.title.rerun", run="r12")
-
-
-def test_a_rerun_says_only_what_changed() -> None:
-    as_it_was: dict[str, Value] = {
-        "model": AS_BEFORE, "other_model": None, "api_url": None, "limit": "20", "temperature": "0.70",
-        "max_tokens": None, "repeats": "1",
-    }  # fmt: skip
-    assert sent("rerun", of=EVAL, **as_it_was) == Request(intent="rerun", args={"run": "r12"})
-    assert sent("rerun", of=EVAL) == Request(intent="rerun", args={"run": "r12"})
-    changed = args(sent("rerun", of=EVAL, **(as_it_was | {"model": "small", "limit": "5", "max_tokens": "64"})))
-    assert changed == {"run": "r12", "model": "small", "limit": 5, "generation_config": {"max_tokens": 64}}
-    RerunArgs.model_validate(changed)
-
-
-def test_a_setting_that_is_emptied_is_no_longer_set() -> None:
-    repeated = EVAL.model_copy(update={"repeats": 4})
-    said = args(sent("rerun", of=repeated, temperature="", repeats=""))
-    assert said == {"run": "r12", "repeats": 1, "generation_config": {"temperature": None}}
-
-
-@pytest.mark.parametrize(
-    ("limit", "temperature", "texts"),
-    [(0.0001, 0.00001, ("0.01%", "0.00001")), (0.07, 0.0, ("7%", "0")), (0.123456789, 2.0, ("12.3456789%", "2"))],
-)
-def test_what_is_filled_in_beforehand_is_read_back_as_it_was(
-    limit: float, temperature: float, texts: tuple[str, str]
-) -> None:
-    spec = EVAL.model_copy(
-        update={"limit": limit, "generation_config": GenerationSettings(temperature=temperature)}
-    )  # fmt: skip
-    found = fields(form("rerun", of=spec))
-    assert (found["limit"].initial, found["temperature"].initial) == texts
-    assert args(sent("rerun", of=spec, limit=texts[0], temperature=texts[1])) == {"run": "r12"}
-
-
-def test_a_limit_cannot_be_taken_away_silently() -> None:
-    for typed in ("", "100%"):
-        assert errors(sent("rerun", of=EVAL, limit=typed)) == {
-            "limit": EN("forms.error.keeps_limit", run="r12", limit="20")
-        }
-    unlimited = EVAL.model_copy(update={"limit": None})
-    assert args(sent("rerun", of=unlimited, limit="")) == {"run": "r12"}
-
-
-def test_a_rerun_may_ask_the_same_model_elsewhere_or_another_one() -> None:
-    assert args(sent("rerun", of=EVAL, api_url="https://host/v1")) == {"run": "r12", "api_url": "https://host/v1"}
-    said = args(sent("rerun", of=EVAL, model=ANOTHER, other_model="m", api_url="https://host/v1"))
-    assert said == {"run": "r12", "model": "m", "api_url": "https://host/v1"}
-    assert set(errors(sent("rerun", of=EVAL, api_url="http://127.0.0.1/v1"))) == {"api_url"}
-    assert set(errors(sent("rerun", of=EVAL, temperature="3", limit="x"))) == {"temperature", "limit"}
-
-
-def test_a_stress_test_is_run_again_on_the_same_model_or_another_with_an_endpoint() -> None:
-    made = fields(form("rerun", of=PERF))
-    assert set(made) == {"model", "other_model", "api_url"}
-    assert [value for value, _ in made["model"].options] == [AS_BEFORE, "small", ANOTHER]
-    assert args(sent("rerun", of=PERF, model="small")) == {"run": "r12", "model": "small"}
+@pytest.mark.parametrize(("query", "meant"), [("gms8k", "gsm8k"), ("hellaswg", "hellaswag"), ("ifevla", "ifeval")])
+def test_a_misspelt_name_is_found(query: str, meant: str) -> None:
+    assert benchmark_options(query, vocabulary(), EN)[0][0] == meant
 
 
 # whatever is sent
@@ -517,8 +436,8 @@ def test_a_stress_test_is_run_again_on_the_same_model_or_another_with_an_endpoin
 @settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_whatever_is_sent_gives_a_request_its_intent_takes_or_errors_at_its_own_fields(data: st.DataObject) -> None:
-    intent, model = data.draw(st.sampled_from([("eval", EvalArgs), ("perf", PerfArgs), ("rerun", RerunArgs)]))
-    made = form(intent, of=EVAL if intent == "rerun" else None)
+    intent, model = data.draw(st.sampled_from([("eval", EvalArgs), ("perf", PerfArgs)]))
+    made = form(intent)
     words = st.one_of(
         st.none(), st.text(max_size=12), st.sampled_from(["1", "10%", "1,2", "gsm8k", ANOTHER, "prod", "http://h/v1"])
     )

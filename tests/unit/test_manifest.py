@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -61,6 +62,25 @@ def test_every_command_leads_to_its_intent_and_every_intent_has_one() -> None:
         assert call_of(intent).partition(" ")[0] in command_names()
     assert call_of(intents()["status"]) == "/scopebot status"
     assert call_of(intents()["eval"]) == "/eval"
+
+
+def test_hints_say_what_a_command_takes() -> None:
+    hints = {
+        command["command"]: command.get("usage_hint") for command in manifest(settings())["features"]["slash_commands"]
+    }
+    assert (hints["/headlines"], hints["/cancel"], hints["/why"]) == ("[on|off]", "[run]", "[run] [name=value …]")
+
+
+def test_the_suggested_prompts_name_only_models_that_are_registered(tmp_path: Path) -> None:
+    def suggested(toml: str) -> list[str]:
+        (tmp_path / "scopebot.toml").write_text(toml, encoding="utf-8")
+        made = manifest(settings(config_path=tmp_path / "scopebot.toml"))
+        return [prompt["message"] for prompt in made["features"]["agent_view"]["suggested_prompts"]]
+
+    bare = suggested("")
+    assert bare[0] == "evaluate mock on sample_mcq"
+    assert not [sentence for sentence in bare if "qwen-plus" in sentence or "prod" in sentence]
+    assert "evaluate mine on" in suggested('[models.mine]\nmodel = "m"\napi_url = "http://h/v1"\n')[0]
 
 
 def test_texts_keep_to_slacks_limits() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -23,19 +22,18 @@ from bot.slack.forms import (
     WHERE,
     errors_response,
     is_expanded,
-    loading_view,
     modal,
     options_response,
     values_of,
     where_of,
 )
-from handlers.forms import ANOTHER, AS_BEFORE, Field, Form, Value, benchmark_options, form_for, read
+from handlers.form_options import benchmark_options
+from handlers.form_reading import read
+from handlers.forms import ANOTHER, Field, Form, Value, form_for
 from handlers.incoming import Language, Request
 from handlers.texts import Texts
 from jobs.catalog import snapshot
 from jobs.config import Config
-from jobs.lifecycle import RunState
-from jobs.models import DatasetTarget, EvalSpec, GenerationSettings, ModelTarget, Run
 
 CONFIG = Config.model_validate({
     "models": {
@@ -48,17 +46,10 @@ CONFIG = Config.model_validate({
 })  # fmt: skip
 VOCABULARY = make_vocabulary(snapshot(), CONFIG)
 EN, ZH = Texts("en"), Texts("zh")
-RUN = Run(
-    id=12, group_id=1, state=RunState.SUCCEEDED, created_at=datetime(2026, 11, 23, 12, tzinfo=UTC),
-    spec=EvalSpec(
-        model=ModelTarget(name="prod", model="qwen-plus", eval_type="openai_api"), limit=20,
-        datasets=(DatasetTarget(name="gsm8k", benchmark="gsm8k"),), generation_config=GenerationSettings(temperature=0),
-    ),
-)  # fmt: skip
 
 
 def form(intent: str, texts: Texts = EN, config: Config = CONFIG) -> Form:
-    made = form_for(intent, texts, config, make_vocabulary(snapshot(), config), run=RUN)
+    made = form_for(intent, texts, config, make_vocabulary(snapshot(), config))
     assert made is not None
     return made
 
@@ -109,14 +100,13 @@ def filled(view: dict[str, Any], typed: Mapping[str, Any] | None = None) -> dict
 @pytest.mark.parametrize("language", ["en", "zh"])
 @pytest.mark.parametrize("expanded", [False, True])
 @pytest.mark.parametrize("ask_where", [False, True])
-@pytest.mark.parametrize("intent", ["eval", "perf", "rerun"])
+@pytest.mark.parametrize("intent", ["eval", "perf"])
 def test_a_form_is_a_modal_that_slack_takes(
     intent: str, *, expanded: bool, ask_where: bool, language: Language
 ) -> None:
     texts = Texts(language)
     view = shown(form(intent, texts), texts, expanded=expanded, ask_where=ask_where)
     assert not problems(view)
-    assert not problems(loading_view(texts))
     assert (view["callback_id"], view["private_metadata"]) == ("form", '{"intent": "eval"}')
 
 
@@ -180,7 +170,9 @@ def test_rarely_needed_fields_are_shown_when_the_button_is_pressed() -> None:
 
 
 def test_a_form_without_rarely_needed_fields_has_no_such_button() -> None:
-    assert MORE not in blocks(shown(form("rerun")))
+    made = form("eval")
+    few = made.model_copy(update={"fields": tuple(field for field in made.fields if not field.advanced)})
+    assert MORE not in blocks(shown(few))
 
 
 def test_what_was_typed_is_kept_when_more_is_shown() -> None:
@@ -202,12 +194,13 @@ def test_what_was_typed_is_kept_when_more_is_shown() -> None:
 
 
 def test_what_was_emptied_stays_empty_when_more_is_shown() -> None:
-    made = form("rerun")
-    values = values_of(filled(shown(made), {"limit": ""}), made)
-    assert values["limit"] is None
+    made = form("perf")
+    pressed = filled(shown(made, values={"parallel": "2", "number": "7"}), {"parallel": ""})
+    values = values_of(pressed, made)
+    assert values["parallel"] is None
     view = shown(made, values=values)
-    assert "initial_value" not in element(view, "limit")
-    assert element(view, "temperature")["initial_value"] == "0"
+    assert "initial_value" not in element(view, "parallel")
+    assert element(view, "number")["initial_value"] == "7"
 
 
 @pytest.mark.parametrize("typed", ["9", "-1", "x", "1.5", "１", "", "1e1", "nan", "inf"])
@@ -228,14 +221,6 @@ def test_what_was_filled_in_becomes_the_request() -> None:
         intent="eval",
         args={"model": "prod", "datasets": ["gsm8k"], "limit": 0.1, "generation_config": {"temperature": 0}},
     )
-
-
-def test_a_rerun_that_is_sent_as_it_stands_changes_nothing() -> None:
-    made = form("rerun")
-    view = filled(shown(made))
-    assert element(view, "model")["initial_option"]["value"] == AS_BEFORE
-    request = read(made, values_of(view, made), texts=EN, config=CONFIG, vocabulary=VOCABULARY)
-    assert request == Request(intent="rerun", args={"run": "r12"})
 
 
 def test_a_switch_is_on_or_off() -> None:
@@ -333,7 +318,7 @@ def test_whatever_a_form_has_the_view_is_one_that_slack_takes(
         )
         for kind in kinds
     )  # fmt: skip
-    made = Form(intent="eval", title=label, submit=label, about=label, fields=fields)
+    made = Form(intent="eval", title=label, submit=label, fields=fields)
     typed = dict(zip(kinds, values, strict=True))
     view = shown(made, expanded=True, values=typed)
     assert not problems(view)

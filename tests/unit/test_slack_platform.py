@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,18 +13,27 @@ import pytest
 import pytest_asyncio
 from slack_sdk.errors import SlackApiError
 from slack_sdk.oauth.installation_store import Bot as InstalledBot
+from sqlalchemy import Engine
+from support.peers import FakePeers
 from support.slack.control import Slack
 
 import bot.platforms.slack
+import bot.sender
 import bot.slack.calls
+from bot.outbox import Outbox
 from bot.platforms.base import Denied, PlaceClosed, PlatformError
 from bot.platforms.slack import SlackPlatform
+from bot.sender import Sender
 from bot.settings import BotSettings
 from bot.slack.installations import Installations
 from bot.slack.workspaces import Workspaces
-from handlers.incoming import Place
+from bot.wakeups import Wakeups
+from handlers.incoming import Incoming, Place
 from handlers.message import Chart, Message, Progress, Series, Table, Text
+from handlers.reply import Reply
 from jobs.db import migrate, open_engine
+from jobs.models import EvalSpec
+from jobs.store import Store
 
 TABLE = Table(columns=("model", "score"), rows=(("prod", "0.71"), ("other", "0.64")), numeric=("score",))
 CHART = Chart(
@@ -57,6 +66,14 @@ async def platform(slack: Slack, tmp_path: Path) -> AsyncIterator[SlackPlatform]
     platform = SlackPlatform(SimpleNamespace(settings=make_settings(tmp_path, slack)))  # type: ignore[arg-type]
     yield platform
     await platform.close()
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    engine = open_engine(f"sqlite:///{tmp_path / 'scopebot.db'}")
+    migrate(engine)
+    yield engine
+    engine.dispose()
 
 
 def general(slack: Slack) -> Place:
@@ -219,6 +236,43 @@ async def test_a_post_behind_hundreds_of_others_is_found(slack: Slack, platform:
     assert await platform.find(general(slack), "k", since) == sent
 
 
+# what is recorded and cannot be posted
+
+
+async def post_all(platform: SlackPlatform, outbox: Outbox) -> None:
+    sender = Sender(outbox, platform, FakePeers("me"), Wakeups())
+    await sender.look()
+    await sender.idle()
+
+
+async def test_a_post_that_is_refused_for_ever_does_not_hold_up_those_behind_it(
+    slack: Slack, platform: SlackPlatform, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("FIRST_WAIT", "LONGEST_WAIT"):
+        monkeypatch.setattr(bot.sender, name, 0.01)
+    slack.error("chat.postMessage", "something_new", times=bot.sender.REFUSALS)
+    outbox, asked = Outbox(engine), Incoming(id="i1", place=general(slack), user="slack:U1", text="?")
+    outbox.record(asked, [Reply(Message(text="one")), Reply(Message(text="two"))])
+    await post_all(platform, outbox)
+    assert [message["text"] for message in slack.messages("general")] == ["two"]
+    assert [post.state for post in outbox.answers("i1")] == ["dropped", "sent"]
+
+
+async def test_what_is_asked_about_a_paused_run_comes_to_its_owner_where_its_channel_is_closed(
+    slack: Slack, platform: SlackPlatform, engine: Engine, mock_spec: Callable[..., EvalSpec]
+) -> None:
+    closed = f"{slack.team_id()}/{slack.channel('hidden')}"
+    group, _ = Store(engine).add_group(
+        source="i1", platform="slack", channel=closed, thread="", user=f"slack:{slack.user('ann')}", language="en",
+        text="?", specs=[mock_spec()],
+    )  # fmt: skip
+    outbox, place = Outbox(engine), Place(platform="slack", channel=closed, thread="")
+    outbox.record_question("r1-a1", place, Message(text="Go on?"), group=group)
+    await post_all(platform, outbox)
+    (question,) = slack.messages(slack.dm_channel("ann"))
+    assert question["text"] == "Go on?"
+
+
 # tokens
 
 
@@ -237,11 +291,8 @@ async def test_a_refused_token_is_not_tried_again_and_again(
 
 
 @pytest.fixture
-def installations(tmp_path: Path) -> Iterator[Installations]:
-    engine = open_engine(f"sqlite:///{tmp_path / 'scopebot.db'}")
-    migrate(engine)
-    yield Installations(engine)
-    engine.dispose()
+def installations(engine: Engine) -> Installations:
+    return Installations(engine)
 
 
 @pytest_asyncio.fixture
