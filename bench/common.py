@@ -37,7 +37,13 @@ class Recorder(Platform):
         """Nobody speaks but the benchmark."""
 
     async def send(
-        self, place: Place, message: Message, *, key: str, live: bool = False, audience: Audience = EVERYONE  # noqa: ARG002
+        self,
+        place: Place,
+        message: Message,
+        *,
+        key: str,
+        live: bool = False,
+        audience: Audience = EVERYONE,  # noqa: ARG002
     ) -> str:
         """Keep a post."""
         await self.posts.put(message)
@@ -47,9 +53,7 @@ class Recorder(Platform):
         """Find nothing: no process dies here."""
         return None
 
-    async def edit(
-        self, place: Place, message_id: str, message: Message, *, key: str, final: bool = False
-    ) -> None:
+    async def edit(self, place: Place, message_id: str, message: Message, *, key: str, final: bool = False) -> None:
         """Pass over edits."""
 
     async def close(self) -> None:

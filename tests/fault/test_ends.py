@@ -58,9 +58,7 @@ class Recorder(Platform):
     async def find(self, place: Place, key: str, since: datetime) -> str | None:
         return self.keys.get(key)
 
-    async def edit(
-        self, place: Place, message_id: str, message: Message, *, key: str, final: bool = False
-    ) -> None: ...
+    async def edit(self, place: Place, message_id: str, message: Message, *, key: str, final: bool = False) -> None: ...
 
     async def close(self) -> None: ...
 

@@ -57,9 +57,7 @@ class Wall(Platform):
     async def find(self, place: Place, key: str, since: datetime) -> str | None:
         return key if key in self.posts else None
 
-    async def edit(
-        self, place: Place, message_id: str, message: Message, *, key: str, final: bool = False
-    ) -> None:
+    async def edit(self, place: Place, message_id: str, message: Message, *, key: str, final: bool = False) -> None:
         if self.failures:
             self.failures -= 1
             raise ConnectionError

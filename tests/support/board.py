@@ -38,9 +38,7 @@ class Board(Platform):
     async def find(self, place: Place, key: str, since: datetime) -> str | None:
         return f"id of {key}" if (place, key) in self.wall else None
 
-    async def edit(
-        self, place: Place, message_id: str, message: Message, *, key: str, final: bool = False
-    ) -> None: ...
+    async def edit(self, place: Place, message_id: str, message: Message, *, key: str, final: bool = False) -> None: ...
 
     async def close(self) -> None: ...
 

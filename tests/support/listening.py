@@ -37,9 +37,7 @@ class Recorder(Platform):
     async def find(self, place: Place, key: str, since: datetime) -> str | None:
         return None
 
-    async def edit(
-        self, place: Place, message_id: str, message: Message, *, key: str, final: bool = False
-    ) -> None:
+    async def edit(self, place: Place, message_id: str, message: Message, *, key: str, final: bool = False) -> None:
         self.edits.append((message_id, message, final))
 
     async def close(self) -> None: ...

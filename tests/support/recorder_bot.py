@@ -52,9 +52,7 @@ class RecorderPlatform(Platform):
         found = (await self._call("find", {"key": key}))["id"]
         return None if found is None else str(found)
 
-    async def edit(
-        self, place: Place, message_id: str, message: Message, *, key: str, final: bool = False
-    ) -> None:
+    async def edit(self, place: Place, message_id: str, message: Message, *, key: str, final: bool = False) -> None:
         await self._call("edit", {"id": message_id, "message": message.model_dump(mode="json"), "final": final})
 
     async def close(self) -> None:

@@ -120,8 +120,8 @@ def test_a_stress_test_is_offered_models_with_an_endpoint() -> None:
     assert [value for value, _ in fields(form("perf"))["model"].options] == ["prod", "small", ANOTHER]
 
 
-def test_where_no_model_is_registered_the_name_is_needed() -> None:
-    made = fields(form("eval", config=BARE))
+def test_where_no_model_is_registered_the_name_is_needed_for_a_stress_test() -> None:
+    made = fields(form("perf", config=BARE))
     assert "model" not in made
     assert made["other_model"].required
     assert "api_key_name" not in made

@@ -103,7 +103,7 @@ def test_texts_keep_to_slacks_limits() -> None:
 def test_suggested_prompts_are_understood_as_what_their_titles_say() -> None:
     prompts = manifest(settings())["features"]["agent_view"]["suggested_prompts"]
     understood = [understand(prompt["message"], VOCABULARY).intent for prompt in prompts]
-    assert understood == ["eval", "perf", "benchmarks", "status"]
+    assert understood == ["eval", "benchmarks", "status"], "no endpoint is registered that could be tested"
     assert all(prompt["title"][0].isupper() for prompt in prompts)
 
 

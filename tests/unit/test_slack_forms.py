@@ -29,7 +29,7 @@ from bot.slack.forms import (
 )
 from handlers.form_options import benchmark_options
 from handlers.form_reading import read
-from handlers.forms import ANOTHER, Field, Form, Value, form_for
+from handlers.forms import ANOTHER, MOCK, Field, Form, Value, form_for
 from handlers.incoming import Language, Request
 from handlers.texts import Texts
 from jobs.catalog import snapshot
@@ -113,8 +113,10 @@ def test_a_form_is_a_modal_that_slack_takes(
 def test_a_form_of_an_installation_without_models_is_one_too() -> None:
     view = shown(form("eval", config=Config()), expanded=True)
     assert not problems(view)
-    assert "model" not in blocks(view)
-    assert blocks(view)["other_model"]["optional"] is False
+    assert [option["value"] for option in element(view, "model")["options"]] == [MOCK, ANOTHER]
+    bare = shown(form("perf", config=Config()), expanded=True)
+    assert "model" not in blocks(bare)
+    assert blocks(bare)["other_model"]["optional"] is False
 
 
 def test_a_hundred_models_and_more_are_cut_and_another_one_can_still_be_named() -> None:

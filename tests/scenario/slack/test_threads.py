@@ -206,6 +206,7 @@ def test_an_answer_to_what_the_bot_asked_counts_from_who_was_asked(room: Room) -
     assert "Go ahead?" in shown(room.answer(ts))
     more(room, ts, 0, ("bob", "yes"), ("chen", "好的"), ("bob", "1"), ("ann", "hm, let me think"), ("bob", "do it"))
     assert not room.runs
+    assert not room.whispers("bob")
     more(room, ts, 1, ("ann", "yes"))
     assert [run.user for run in room.runs] == [f"slack:{room.slack.user('ann')}"]
 
@@ -213,6 +214,7 @@ def test_an_answer_to_what_the_bot_asked_counts_from_who_was_asked(room: Room) -
 def test_in_chinese_an_answer_counts_from_who_was_asked(room: Room) -> None:
     ts = room.ask("chen", "用 prod 评测 gsm8k")
     more(room, ts, 0, ("bob", "可以"), ("bob", "1"), ("chen", "我想想"))
+    assert not room.whispers("bob")
     (status,) = more(room, ts, 1, ("chen", "可以"))
     assert "用 gsm8k 评测 prod" in status
 
