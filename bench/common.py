@@ -38,11 +38,11 @@ class Recorder(Platform):
 
     async def send(
         self,
-        place: Place,
+        place: Place,  # noqa: ARG002
         message: Message,
         *,
-        key: str,
-        live: bool = False,
+        key: str,  # noqa: ARG002
+        live: bool = False,  # noqa: ARG002
         audience: Audience = EVERYONE,  # noqa: ARG002
     ) -> str:
         """Keep a post."""

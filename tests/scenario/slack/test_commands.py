@@ -18,7 +18,6 @@ from jobs.lifecycle import RunState
 pytestmark = pytest.mark.slow
 AT_ONCE = 1.0
 """Seconds within which a command is acknowledged; Slack gives it three."""
-ROOTS = pytest.mark.xfail(reason="what is said in the thread of a command is posted again like a command", strict=True)
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +102,6 @@ def test_a_command_is_shown_in_the_channel_and_its_run_told_in_the_thread_under_
     assert not slack.ephemerals("ann", room.channel)
 
 
-@ROOTS
 def test_what_is_said_in_the_thread_of_a_command_is_about_its_run(room: Room) -> None:
     command(room, "ann", "/eval", "prod gsm8k limit=20")
     root, _ = room.posts()
@@ -161,7 +159,6 @@ def test_where_nobody_could_read_it_a_run_is_told_to_who_asked(room: Room, kind:
         room.until(lambda: room.bot.runs()[-1].state is RunState.CANCELLED, "the end")
 
 
-@pytest.mark.xfail(reason="a command is shown as it was typed", strict=True)
 def test_a_secret_in_a_command_that_begins_a_run_is_shown_to_nobody(room: Room) -> None:
     secret = "sk-abcdefghijklmnopqrstuvwxyz123456"
     command(room, "ann", "/eval", f"prod on `gsm8k`,\n20 samples, key {secret}")
@@ -187,7 +184,6 @@ def test_a_question_stands_in_a_thread_and_only_who_was_asked_may_answer_it(room
     assert not room.runs
 
 
-@ROOTS
 def test_a_question_is_answered_by_its_button(room: Room) -> None:
     command(room, "bob", "/eval", "prod gsm8k")
     root, question = room.posts()
@@ -196,7 +192,6 @@ def test_a_question_is_answered_by_its_button(room: Room) -> None:
     assert [post["thread_ts"] for post in room.posts()] == [root["ts"]] * 3
 
 
-@ROOTS
 def test_a_question_is_answered_by_a_word_in_its_thread(room: Room) -> None:
     command(room, "bob", "/eval", "prod gsm8k")
     root, _ = room.posts()
