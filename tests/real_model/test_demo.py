@@ -16,7 +16,7 @@ VARIES = (
     (r"t=[\w.-]+", "t=TOKEN"),
     (r"\d+(\.\d+)? s\b", "N s"),
     (r"\d+ min N s", "N s"),
-    (r"(Worker) +\S+", r"\1 NAME"),
+    (r"([Ww]orker) +\S+", r"\1 NAME"),
     (r'"local_path": "[^"]*/jobs/sample', '"local_path": "…/jobs/sample'),
     (r"NLTK_DATA=\S+", "NLTK_DATA=…"),
     (r"^# python.*$", "# VERSIONS"),

@@ -138,13 +138,13 @@ def test_two_workspaces_with_the_same_names_are_answered_each_with_its_own_token
     slack.mention("chen", slack.channel("general", "T2"), "用 gsm8k 评测 prod，30 条", team="T2")
     slack.command("bob", slack.channel("evals", "T2"), "/eval", "prod gsm8k limit=40", team="T2")
     slack.dm("ann", "evaluate prod on gsm8k, 50 samples", team="T1")
-    bot.until(lambda: len(bot.runs()) == before + 4 and not due(bot), 10, "four runs")
     places = {
         "30 条样本": ("T2", "general"), "20 samples": ("T1", "general"), "40 samples": ("T2", "evals"),
         "50 samples": ("T1", slack.dm_channel("ann", "T1")),
     }  # fmt: skip
     for text, (team, channel) in places.items():
-        assert text in shown(ours(slack, team, channel)[-1])
+        bot.until(lambda t=text, w=(channel, team): any(t in shown(m) for m in ours(slack, w[1], w[0])), 10, text)
+    assert len(bot.runs()) == before + 4
     assert not ours(slack, "T1", "evals")
     runs = bot.runs()[before:]
     for run in runs:
