@@ -10,6 +10,8 @@ from support.slack.control import Slack
 from support.slack_bot import SlackBot
 from support.slack_room import Room, everything_in, shown
 
+from bot.settings import BotSettings
+from bot.slack.manifest import manifest
 from jobs.lifecycle import RunState
 
 pytestmark = pytest.mark.slow
@@ -18,6 +20,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def slack() -> Iterator[Slack]:
     with Slack() as slack:
+        slack.use_manifest(manifest(BotSettings()))
         yield slack
 
 
@@ -83,6 +86,7 @@ def test_in_private_channels_and_among_a_few_it_is_the_same(bot: SlackBot, kind:
         ts = room.ask("ann", "evaluate prod on gsm8k, 20 samples")
         room.answer(ts)
         room.say("bob", "looks good", ts)
+        room.answer(ts)
         room.say("ann", "cancel", ts)
         assert room.run.state is RunState.CANCELLED
 
