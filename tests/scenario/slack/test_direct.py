@@ -100,11 +100,11 @@ def test_a_question_is_answered_by_the_next_message_wherever_it_stands(room: Roo
     assert {message["thread_ts"] for message in said(room, user)} == {ts}, "all of it stands where it was asked for"
 
 
-def test_a_thread_of_ones_own_goes_on_without_a_mention(room: Room, user: str) -> None:
-    ts = dm(room, user, ASKED)
-    run = room.bot.runs()[-1]
-    dm(room, user, "cancel", ts)
-    assert room.bot.store.run(run.id).state is RunState.CANCELLED
+def test_what_is_said_in_a_thread_is_about_its_run(room: Room, user: str) -> None:
+    first, _ = dm(room, user, ASKED), dm(room, user, ASKED)
+    run, newer = room.bot.runs()[-2:]
+    dm(room, user, "cancel", first)
+    assert [room.bot.store.run(one.id).state for one in (run, newer)] == [RunState.CANCELLED, RunState.WAITING]
     assert f"Cancelled: {run.name}." in [message["text"] for message in said(room, user)]
 
 
