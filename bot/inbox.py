@@ -30,8 +30,6 @@ log = structlog.get_logger(__name__)
 SEEN_FOR = 7 * 24 * 3600
 SESSION_KEPT_FOR = 24 * 3600
 """Seconds after which what a killed console leaves in Redis is gone."""
-KEEPERS = 2
-"""Threads that keep what comes in."""
 GROUP = "bot"
 READ_FOR_MS = 2000
 UNHEARD_AFTER_MS = 2000
@@ -87,7 +85,7 @@ class Inbox:
 
     def __init__(self, redis: Redis, keeper: Keeper, peers: Peers, platform: str, session: str = "") -> None:
         self._redis = redis
-        self._threads = ThreadPoolExecutor(KEEPERS, thread_name_prefix="inbox")
+        self._keeping = ThreadPoolExecutor(1, thread_name_prefix="inbox")  # one: what comes first is kept first
         self._peers = peers
         self._platform = platform
         self._session = session
@@ -103,7 +101,7 @@ class Inbox:
     async def accept(self, incoming: Incoming) -> bool:
         """Keep a message; False for a copy of one that was kept before. Acknowledge it only after this.
 
-        It has threads of its own: a platform waits for it, and with the loop's client it would wait for everything
+        It has a thread of its own: a platform waits for it, and with the loop's client it would wait for everything
         else that goes on there, several times.
         """
         keep = functools.partial(
@@ -111,7 +109,7 @@ class Inbox:
             keys=[f"scopebot:seen:{self._platform}:{incoming.id}", self.stream, self._turns(incoming.place)],
             args=[SEEN_FOR, incoming.model_dump_json(), SESSION_KEPT_FOR if self._session else 0],
         )
-        return bool(await asyncio.get_running_loop().run_in_executor(self._threads, keep))
+        return bool(await asyncio.get_running_loop().run_in_executor(self._keeping, keep))
 
     async def open(self) -> None:
         """Make sure that there is a stream to read."""
@@ -172,8 +170,8 @@ class Inbox:
         await self._done(keys=keys, args=[GROUP, entry.id])
 
     async def close(self) -> None:
-        """Let go of the threads, and leave nothing behind of a session that ends."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        """Let go of the thread, and leave nothing behind of a session that ends."""
+        self._keeping.shutdown(wait=False, cancel_futures=True)
         if self._session:
             await self._redis.delete(self.stream, self._begun)
 

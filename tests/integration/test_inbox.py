@@ -381,3 +381,10 @@ async def test_a_session_has_a_stream_of_its_own_and_leaves_nothing_behind(clien
     assert not await client.exists(two.stream)
     await one.close()
     assert not await client.exists(one.stream)
+
+
+async def test_what_comes_within_a_moment_is_kept_in_the_order_it_came_in(client: AsyncRedis) -> None:
+    inbox = inbox_of(client, FakePeers("one"), "p")
+    await inbox.open()
+    await asyncio.gather(*(inbox.accept(said(number)) for number in range(300)))
+    assert [entry.incoming.id for entry in await inbox.read(300)] == [f"i{number}" for number in range(300)]
