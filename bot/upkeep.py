@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from bot.outbox import Outbox
+from handlers.presses import Presses
 from jobs.events import EVENTS
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ FIRST_AFTER = 600.0
 EVERY = 3600.0
 POSTS_KEPT_FOR = timedelta(days=30)
 """A post's row says that its message was answered: it stays for longer than a copy of that message can come."""
+PRESSES_KEPT_FOR = timedelta(days=60)
+"""Longer than any platform takes a button to be good."""
 EVENTS_KEPT_FOR = timedelta(days=7)
 
 
@@ -41,6 +44,7 @@ class Upkeep:
         self._retention = retention
         self._store = store
         self._outbox = outbox
+        self._presses = Presses(store.engine)
         self._ledger = ledger
         self._artifacts = artifacts
         self._redis = redis
@@ -57,8 +61,9 @@ class Upkeep:
         if self._retention.days:
             self._let_files_go(now - timedelta(days=self._retention.days))
         posts = self._outbox.forget(now - POSTS_KEPT_FOR)
+        presses = self._presses.forget(now - PRESSES_KEPT_FOR)
         events = self._trim_events(now - EVENTS_KEPT_FOR)
-        log.info("tidied", posts=posts, events=events)
+        log.info("tidied", posts=posts, presses=presses, events=events)
 
     def _let_files_go(self, before: datetime) -> None:
         """Remove the files of runs that ended before; what could not be removed the last time, too."""

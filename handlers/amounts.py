@@ -16,7 +16,8 @@ async def ask_first(context: Context, specs: Sequence[EvalSpec], *, said: bool) 
 
     `said` tells that the request has a number of samples. In a command it is what EvalScope makes of it.
     """
-    known = context.parsed.by == "command_line" or context.parsed.per_subset
+    parsed = context.parsed
+    known = (parsed.by == "command_line" and not parsed.worded) or parsed.per_subset
     surprised = surprise(specs) if said and not known else None
     if surprised is not None:
         return await _ask_which(context, surprised, specs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any, cast
 
 from sqlalchemy import ColumnElement, Engine, String, UniqueConstraint, and_, delete, select
 from sqlalchemy.exc import IntegrityError
@@ -57,6 +58,12 @@ class Presses:
         """Forget a press of which nothing came: the button may be pressed again."""
         with transaction(self._engine) as session:
             session.execute(delete(PressRow).where(_same(incoming), PressRow.source == incoming.id))
+
+    def forget(self, before: datetime) -> int:
+        """Remove the presses made before then, whose buttons are too old to be pressed; return how many."""
+        with transaction(self._engine) as session:
+            removed = session.execute(delete(PressRow).where(PressRow.pressed_at < before))
+            return int(cast("Any", removed).rowcount)
 
 
 def _same(incoming: Incoming) -> ColumnElement[bool]:

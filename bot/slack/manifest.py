@@ -149,11 +149,6 @@ def unfurl_domain(settings: BotSettings) -> str | None:
     return None
 
 
-def command_names() -> tuple[str, ...]:
-    """Return the slash commands that Slack knows, with their stroke."""
-    return (*(name for intent in intents().values() if (name := _native(intent)) is not None), OWN_COMMAND)
-
-
 def call_of(intent: Intent) -> str:
     """Return how an intent is called on Slack: `/eval`, or `/scopebot status` where Slack keeps the name for itself."""
     return _native(intent) or f"{OWN_COMMAND} {intent.slash[0].removeprefix('/')}"

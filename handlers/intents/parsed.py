@@ -31,6 +31,8 @@ class Parsed(Frozen):
     more: tuple[Parsed, ...] = ()
     per_subset: bool = Field(default=False, exclude=True)
     """The limit was said to be that of each subset, so that there is nothing to ask about it."""
+    worded: bool = Field(default=False, exclude=True)
+    """Its number of samples was said in a sentence, which leaves open what it counts, although in a command."""
     pasted: bool = Field(default=False, exclude=True)
     """It was EvalScope's own command or configuration, so what it leaves out means what EvalScope makes of it."""
 

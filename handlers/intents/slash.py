@@ -16,6 +16,7 @@ from handlers.intents.grammar import args_of, parse_as, parse_text
 from handlers.intents.lexicon import RUN_REF, SENTENCE_WORDS
 from handlers.intents.names import dataset_names
 from handlers.intents.numbers import to_number
+from handlers.intents.parameter_question import parse_question
 from handlers.intents.parsed import Parsed, Refused, Vocabulary
 from handlers.intents.shell import Word
 from handlers.registry import Intent, intents
@@ -37,8 +38,9 @@ def parse_slash(text: str, vocabulary: Vocabulary) -> Parsed | None:
     if command in _OWN:
         inner = re.match(r"/?([\w\-]{1,40})(?=\s|$)\s*", rest)
         if inner is None or inner[1].lower() not in commands:
-            parsed = parse_text(rest or "help", vocabulary)
-            return parsed.model_copy(update={"by": "command_line"})
+            parsed = parse_question(rest, vocabulary) or parse_text(rest or "help", vocabulary)
+            more = tuple(_as_command(other) for other in parsed.more)
+            return _as_command(parsed).model_copy(update={"more": more})
         command, rest = inner[1].lower(), rest[inner.end() :]
     intent = commands.get(command)
     return None if intent is None else _parse(intent, rest, vocabulary)
@@ -51,6 +53,11 @@ def named_intent(text: str) -> str | None:
         return None
     intent = _commands().get(words[-1])
     return None if intent is None else intent.name
+
+
+def _as_command(parsed: Parsed) -> Parsed:
+    """Return a sentence as the command that it was given as."""
+    return parsed.model_copy(update={"by": "command_line", "worded": True})
 
 
 def _commands() -> Mapping[str, Intent]:
@@ -68,10 +75,13 @@ def _parse(intent: Intent, rest: str, vocabulary: Vocabulary) -> Parsed:
     assigned = [match for word in said if (match := _PAIR.fullmatch(word))]
     assigned.sort(key=lambda match: not match[1].startswith("dataset"))
     bare = [part for word in said if not _PAIR.fullmatch(word) for part in word.split(",") if part]
+    worded = per_subset = False
     if intent.name == "benchmarks" or _is_sentence(intent, bare):
         sentence = " ".join(word for word in said if not _PAIR.fullmatch(word))
         parsed = parse_as(intent, sentence, vocabulary)
         args, out = dict(parsed.args), list(parsed.refused)
+        worded = not any(match[1].lower() == "limit" for match in assigned)
+        per_subset = parsed.per_subset
         if intent.name == "headlines" and len(bare) == 1 and not args:
             out.append(Refused(name="on", reason="refused.on_off"))
         if parsed.more:  # the same of several runs: what is assigned is for each
@@ -80,7 +90,8 @@ def _parse(intent: Intent, rest: str, vocabulary: Vocabulary) -> Parsed:
         args, out = _positionals(intent, bare, vocabulary), []
     for match in assigned:
         assign(intent, (match[1].replace("-", "_").lower(), match[2].rstrip(",")), args, out, vocabulary)
-    return settle_each(intent, args, out, by="command_line")
+    settled = settle_each(intent, args, out, by="command_line")
+    return settled.model_copy(update={"worded": worded, "per_subset": per_subset})
 
 
 def _is_sentence(intent: Intent, bare: list[str]) -> bool:

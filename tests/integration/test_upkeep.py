@@ -17,6 +17,7 @@ from bot.inbox import SEEN_FOR
 from bot.outbox import SENT, Outbox, PostRow
 from bot.upkeep import FIRST_AFTER, POSTS_KEPT_FOR, Upkeep
 from handlers.message import Message
+from handlers.presses import Presses, PressRow
 from jobs.artifacts import Artifacts
 from jobs.config import Retention, Settings
 from jobs.db import transaction
@@ -248,3 +249,15 @@ def test_what_cannot_be_shipped_stays_until_the_store_would_have_let_go_of_it(
     young, old = leave(workspace, 1, days=9, unshipped=1), leave(workspace, 2, days=11, unshipped=1)
     tend(workspace)
     assert (young.exists(), old.exists()) == (True, False)
+
+
+def test_presses_of_buttons_that_are_too_old_to_be_pressed_are_forgotten(office: Office) -> None:
+    presses = Presses(office.engine)
+    old, new = (heard(name).model_copy(update={"button": "do:rerun:r1", "post": name}) for name in ("old", "new"))
+    assert presses.claim(old)
+    with transaction(office.engine) as session:
+        session.execute(update(PressRow).values(pressed_at=NOW - timedelta(days=61)))
+    assert presses.claim(new)
+    office.upkeep().tidy(NOW)
+    assert presses.taken_by(old) is None
+    assert presses.taken_by(new) == "new"

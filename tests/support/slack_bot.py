@@ -128,3 +128,8 @@ class SlackBot:
                 raise AssertionError(f"not within {within:g} s: {what}\n{self.log[-4000:]}")
             time.sleep(every)
         return found
+
+
+def ours(slack: Slack, channel: str) -> list[dict[str, Any]]:
+    """Return what the bot has posted in a channel."""
+    return [message for message in slack.messages(channel) if message.get("bot_id")]

@@ -922,3 +922,10 @@ async def test_the_log_of_a_private_set_stays_on_its_signed_page(services: FakeS
     said = (await services.say("logs of r1"))[0].message.model_dump_json()
     assert "salary" not in said
     assert "/runs/r1" in said
+
+
+@pytest.mark.parametrize("text", ["/scopebot evaluate mock on mmlu, 100 samples", "/eval mock on mmlu, 100 samples"])
+async def test_a_number_in_a_sentence_is_asked_about_in_a_command_as_well(services: FakeServices, text: str) -> None:
+    (reply,) = await services.say(text)
+    assert reply.waits
+    assert services.submitted == []

@@ -21,7 +21,6 @@ from bot.slack.manifest import (
     RESERVED,
     SCOPES,
     call_of,
-    command_names,
     manifest,
     unfurl_domain,
 )
@@ -42,6 +41,10 @@ NEEDS = {
 
 def settings(**fields: Any) -> BotSettings:
     return BotSettings(**{"public_url": None, "slack_client_id": None} | fields)
+
+
+def command_names() -> list[str]:
+    return [str(command["command"]) for command in manifest(settings())["features"]["slash_commands"]]
 
 
 def test_every_command_is_a_name_that_slack_takes() -> None:

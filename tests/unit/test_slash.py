@@ -89,6 +89,7 @@ PLUS = {"model": "qwen-plus", "datasets": ["gsm8k"]}
         ("/headlines", "headlines", {}),
         ("/help eval", "help", {"about": "eval"}),
         ("/帮助", "help", {}),
+        ("/scopebot what does --limit do?", "help", {"about": "limit"}),
     ],
 )
 def test_a_slash_command_says(text: str, intent: str, args: dict[str, Any]) -> None:
@@ -126,3 +127,20 @@ def test_a_value_that_is_refused_once_is_not_taken_from_another_place() -> None:
     parsed = understand("/eval --model --model evaluate", VOCABULARY)
     assert "model" not in parsed.args
     assert [entry.name for entry in parsed.refused] == ["model"]
+
+
+@pytest.mark.parametrize(
+    ("text", "worded"),
+    [
+        ("/scopebot evaluate prod on mmlu, 100 samples", True),
+        ("/scopebot 用 mmlu 评测 prod，100 条", True),
+        ("/eval prod on mmlu, 100 samples", True),
+        ("/eval prod mmlu 100", False),
+        ("/eval prod on mmlu limit=100", False),
+        ("/scopebot eval prod mmlu limit=100", False),
+    ],
+)
+def test_a_number_of_samples_in_a_sentence_is_known_to_be_worded_in_a_command_too(text: str, *, worded: bool) -> None:
+    parsed = understand(text, VOCABULARY)
+    assert (parsed.intent, parsed.args["limit"], parsed.by) == ("eval", 100, "command_line")
+    assert parsed.worded == worded

@@ -7,12 +7,11 @@ import json
 import time
 import urllib.request
 from collections.abc import Iterator
-from typing import Any
 from unittest import mock
 
 import pytest
 from support.slack.control import Slack
-from support.slack_bot import SlackBot
+from support.slack_bot import SlackBot, ours
 
 from bot.settings import BotSettings
 from bot.slack.signed import GOOD_FOR, Signer
@@ -21,18 +20,6 @@ from jobs.lifecycle import RunState
 pytestmark = pytest.mark.slow
 numbers = itertools.count()
 GO_AHEAD = "Run 1,319 samples"
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Slack]:
-    with Slack() as slack:
-        yield slack
-
-
-@pytest.fixture(scope="module")
-def bot(server: Slack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlackBot]:
-    with SlackBot(tmp_path_factory.mktemp("bot"), server) as bot:
-        yield bot
 
 
 @pytest.fixture
@@ -46,10 +33,6 @@ def slack(server: Slack) -> Iterator[Slack]:
 @pytest.fixture
 def channel(slack: Slack) -> str:
     return slack.add_channel(f"clicks-{next(numbers)}")
-
-
-def ours(slack: Slack, channel: str) -> list[dict[str, Any]]:
-    return [message for message in slack.messages(channel) if message.get("bot_id")]
 
 
 def asked(slack: Slack, bot: SlackBot, channel: str) -> str:

@@ -4,26 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from support.slack.control import Slack
-from support.slack_bot import SlackBot
+from support.slack_bot import SlackBot, ours
 
 pytestmark = pytest.mark.slow
 ASKED = "evaluate prod on gsm8k, 20 samples"
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Slack]:
-    with Slack() as slack:
-        yield slack
-
-
-@pytest.fixture(scope="module")
-def bot(server: Slack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlackBot]:
-    with SlackBot(tmp_path_factory.mktemp("bot"), server) as bot:
-        yield bot
 
 
 @pytest.fixture
@@ -38,10 +25,6 @@ def slack(server: Slack) -> Iterator[Slack]:
 @pytest.fixture
 def channel(slack: Slack, request: pytest.FixtureRequest) -> str:
     return slack.add_channel(f"c{time.monotonic_ns()}")
-
-
-def ours(slack: Slack, channel: str) -> list[dict[str, Any]]:
-    return [message for message in slack.messages(channel) if message.get("bot_id")]
 
 
 def settled(slack: Slack, bot: SlackBot, deliveries: int) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from support.slack.control import Slack
-from support.slack_bot import SlackBot
+from support.slack_bot import SlackBot, ours
 
 from jobs.lease import lease_key
 from jobs.lifecycle import RunState
@@ -21,18 +21,6 @@ from jobs.models import Run
 pytestmark = pytest.mark.slow
 ASKED = "evaluate prod on gsm8k, 20 samples"
 numbers = itertools.count()
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Slack]:
-    with Slack() as slack:
-        yield slack
-
-
-@pytest.fixture(scope="module")
-def bot(server: Slack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlackBot]:
-    with SlackBot(tmp_path_factory.mktemp("bot"), server) as bot:
-        yield bot
 
 
 @pytest.fixture
@@ -46,10 +34,6 @@ def slack(server: Slack) -> Iterator[Slack]:
 @pytest.fixture
 def channels(slack: Slack) -> list[str]:
     return [slack.add_channel(f"failures-{next(numbers)}") for _ in range(4)]
-
-
-def ours(slack: Slack, channel: str) -> list[dict[str, Any]]:
-    return [message for message in slack.messages(channel) if message.get("bot_id")]
 
 
 def unsent(bot: SlackBot, state: str = "pending', 'sending") -> int:

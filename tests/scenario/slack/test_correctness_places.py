@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from support.slack.control import Slack
-from support.slack_bot import SlackBot
+from support.slack_bot import SlackBot, ours
 
 from jobs.lease import lease_key
 from jobs.lifecycle import RunState
@@ -23,18 +23,6 @@ pytestmark = pytest.mark.slow
 ASKED = "evaluate prod on gsm8k, 20 samples"
 ELSEWHERE = "I cannot post where you asked"
 numbers = itertools.count()
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Slack]:
-    with Slack() as slack:
-        yield slack
-
-
-@pytest.fixture(scope="module")
-def bot(server: Slack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlackBot]:
-    with SlackBot(tmp_path_factory.mktemp("bot"), server) as bot:
-        yield bot
 
 
 @pytest.fixture
@@ -55,10 +43,6 @@ def user(slack: Slack) -> str:
 
 def make_channel(slack: Slack, user: str, kind: str = "channel", *, bot: bool = True) -> str:
     return slack.add_channel(f"places-{next(numbers)}", kind, members=[user, "bob"], bot=bot)
-
-
-def ours(slack: Slack, channel: str) -> list[dict[str, Any]]:
-    return [message for message in slack.messages(channel) if message.get("bot_id")]
 
 
 def told(slack: Slack, user: str) -> list[dict[str, Any]]:
