@@ -35,6 +35,7 @@ from jobs.db import migrate, open_engine
 from jobs.models import EvalSpec
 from jobs.store import Store
 
+pytestmark = pytest.mark.slow
 TABLE = Table(columns=("model", "score"), rows=(("prod", "0.71"), ("other", "0.64")), numeric=("score",))
 CHART = Chart(
     title="Scores", kind="bar", categories=("gsm8k", "mmlu"),
