@@ -26,10 +26,10 @@ import bot.attached
 from support.recorder_bot import main
 real = bot.attached.converse
 
-async def converse(incoming, *rest):
+async def converse(incoming, *rest, **how):
     if "deadly" in incoming.text:
         os.kill(os.getpid(), signal.SIGKILL)
-    return await real(incoming, *rest)
+    return await real(incoming, *rest, **how)
 
 bot.attached.converse = converse
 asyncio.run(main(*sys.argv[1:]))
