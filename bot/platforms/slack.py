@@ -14,6 +14,7 @@ import aiohttp
 import structlog
 from slack_sdk.errors import SlackClientError
 
+from bot.budgets import Window
 from bot.helper import Helper, HelperFailed
 from bot.pictures import draw
 from bot.platforms.base import (
@@ -29,6 +30,7 @@ from bot.platforms.base import (
     Receive,
 )
 from bot.render.slack import Level, Rendered, render
+from bot.signed import Signer
 from bot.slack.address import (
     NAME,
     Spot,
@@ -40,11 +42,9 @@ from bot.slack.address import (
     team_of,
     user_of,
 )
-from bot.slack.budget import Window
 from bot.slack.calls import BlocksRefused
 from bot.slack.listeners import Listeners
 from bot.slack.people import People
-from bot.slack.signed import Signer
 from bot.slack.socket import Connection
 from bot.slack.whisper import whisper
 from bot.slack.workspaces import Workspace, Workspaces

@@ -12,11 +12,14 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
+from bot.budgets import Posts, Rate
 from bot.platforms.base import Denied, MessageGone, PlaceClosed, PlatformError, RateLimited
-from bot.slack.budget import Posts
 
 log = structlog.get_logger(__name__)
 
+POSTS_IN_CHANNEL = Rate(1, 1.05)
+POSTS_IN_WORKSPACE = Rate(280, 60.0)
+"""Slack speaks of several hundred a minute."""
 ANSWER_WITHIN = 30
 """Seconds after which it is open what became of a call."""
 CLOSED = frozenset({
@@ -51,7 +54,7 @@ class Calls:
 
     def __init__(self, client: AsyncWebClient) -> None:
         self.client = client
-        self._posts = Posts()
+        self._posts = Posts(channel=POSTS_IN_CHANNEL, together=[POSTS_IN_WORKSPACE])
         self._paused: dict[str, float] = {}
         """Until when a method is not to be called."""
         self._denial = ""

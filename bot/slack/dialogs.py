@@ -39,8 +39,8 @@ from jobs.models import Frozen
 if TYPE_CHECKING:
     from bot.app import Bot
     from bot.platforms.base import Receive
+    from bot.signed import Signer
     from bot.slack.people import People
-    from bot.slack.signed import Signer
     from bot.slack.workspaces import Workspaces
     from handlers.forms import Form
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from bot.signed import Signer
 from bot.slack.address import NAME, channel_of, direct_of, message_source, spot_id
 from bot.slack.manifest import other_calls
-from bot.slack.signed import Signer
 from handlers.incoming import UNOPENED, Incoming, Place, Request
 from handlers.typed import as_command
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, cast
 import structlog
 
 from bot.background import keep_going
+from bot.budgets import Window
 from bot.platforms.base import PlatformError
 from bot.render.slack import render_home
 from bot.slack.address import NAME
-from bot.slack.budget import Window
 from bot.slack.workspaces import NotOurs
 from bot.wakeups import woken
 from handlers.home import home
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable
 
     from bot.app import Bot
+    from bot.signed import Signer
     from bot.slack.people import People
-    from bot.slack.signed import Signer
     from bot.slack.workspaces import Workspaces
 
 log = structlog.get_logger(__name__)

@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 
     from bot.app import Bot
     from bot.platforms.base import Receive
+    from bot.signed import Signer
     from bot.slack.installations import Installations
     from bot.slack.people import People
-    from bot.slack.signed import Signer
     from bot.slack.workspaces import Workspaces
 
 log = structlog.get_logger(__name__)

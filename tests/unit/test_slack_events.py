@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bot.slack.events import click_heard, command_heard, form_heard, message_heard, shortcut_heard
-from bot.slack.signed import GOOD_FOR, Signer
+from bot.signed import GOOD_FOR, Signer
 from handlers.incoming import Incoming, Request
 
 BOT = "UBOT"

@@ -14,7 +14,7 @@ from support.slack.control import Slack
 from support.slack_bot import SlackBot, ours
 
 from bot.settings import BotSettings
-from bot.slack.signed import GOOD_FOR, Signer
+from bot.signed import GOOD_FOR, Signer
 from jobs.lifecycle import RunState
 
 pytestmark = pytest.mark.slow

@@ -1,4 +1,4 @@
-"""How often something may be done in Slack, counted over any stretch of time, as Slack does."""
+"""How often something may be done on a platform, counted over any stretch of time, as platforms do."""
 
 from __future__ import annotations
 
@@ -6,17 +6,22 @@ import asyncio
 import itertools
 import time
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-POSTS_PER_MINUTE = 280
-"""Posts in a workspace: Slack speaks of several hundred."""
-POST_EVERY = 1.05
-"""Seconds between two posts in a channel."""
 MOST_CHANNELS = 10_000
 
 
-class Window:
+class Rate(NamedTuple):
     """At most so many in so many seconds."""
+
+    most: int
+    seconds: float
+
+
+class Window:
+    """What was done of late, of which there is to be at most so much in so many seconds."""
 
     def __init__(self, most: int, seconds: float) -> None:
         self._most, self._seconds = most, seconds
@@ -51,13 +56,14 @@ class _Waiting:
 
 
 class Posts:
-    """The turns of a workspace's posts: a channel takes one a second, the workspace so many a minute.
+    """The turns of posts: a channel takes some, and all of them together take some.
 
     A turn is given when both have room, and not before: who waits for one of them holds up nobody else.
     """
 
-    def __init__(self) -> None:
-        self._workspace = Window(POSTS_PER_MINUTE, 60.0)
+    def __init__(self, *, channel: Rate, together: Sequence[Rate]) -> None:
+        self._rate = channel
+        self._together = [Window(*rate) for rate in together]
         self._channels: dict[str, Window] = {}
         self._waiting: list[_Waiting] = []
         self._numbers = itertools.count()
@@ -73,13 +79,13 @@ class Posts:
         await waiting.turn
 
     def pause(self, seconds: float) -> None:
-        """Give no turn for a while: Slack said so."""
+        """Give no turn for a while: the platform said so."""
         self._not_before = time.monotonic() + seconds
 
     def _let_in(self) -> None:
         """Give their turn to all for whom there is room, and come back when there is more."""
         now = time.monotonic()
-        soonest = max(self._not_before - now, self._workspace.wait(now))
+        soonest = max(self._not_before - now, self._wait(now))
         waits = [soonest] if soonest > 0 else []
         for waiting in list(self._waiting):
             if waiting.turn.done():  # cancelled
@@ -93,10 +99,11 @@ class Posts:
                 waits.append(wait)
                 continue
             channel.count(now)
-            self._workspace.count(now)
+            for window in self._together:
+                window.count(now)
             self._waiting.remove(waiting)
             waiting.turn.set_result(None)
-            soonest = self._workspace.wait(now)
+            soonest = self._wait(now)
             waits += [soonest] if soonest > 0 else []
         if self._waiting and waits:
             self._come_back(min(waits))
@@ -110,7 +117,10 @@ class Posts:
         self._timer = None
         self._let_in()
 
+    def _wait(self, now: float) -> float:
+        return max((window.wait(now) for window in self._together), default=0.0)
+
     def _channel(self, channel: str) -> Window:
         if len(self._channels) > MOST_CHANNELS:
             self._channels = {name: known for name, known in self._channels.items() if known.wait(time.monotonic()) > 0}
-        return self._channels.setdefault(channel, Window(1, POST_EVERY))
+        return self._channels.setdefault(channel, Window(*self._rate))
