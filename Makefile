@@ -38,8 +38,7 @@ test: install ## the tests, but for the slow ones, with their line coverage
 	$(BIN)/coverage report
 
 test-slow: install ## the tests with a real model, a browser, faults, and whole conversations
-	$(BIN)/pytest -m slow -n 2 --dist loadfile
-	$(BIN)/pytest -m "(real_model or browser or fault) and not slow"
+	$(BIN)/pytest -m "$(SLOW)" -n 2 --dist loadfile
 
 check: install ## lint, format, types, and the direction of imports
 	$(BIN)/ruff check .
