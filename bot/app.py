@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import functools
+import importlib
 import os
 import socket
 import subprocess
@@ -148,13 +149,16 @@ def _event(fields: dict[bytes, bytes]) -> Event | None:
 
 async def serve_platforms(bot: Bot) -> None:
     """Hear what people say on every platform that is configured, until cancelled."""
-    platforms: list[Platform] = []
-    if bot.settings.uses_slack:
-        from bot.platforms.slack import SlackPlatform  # its SDK is imported only where it is used
-
-        platforms.append(SlackPlatform(bot))
-    await asyncio.gather(*(keep_going(functools.partial(bot.serve, platform)) for platform in platforms))
+    used = {"slack": bot.settings.uses_slack, "feishu": bot.settings.uses_feishu}
+    await asyncio.gather(*(_serve_platform(bot, name) for name, is_used in used.items() if is_used))
     await asyncio.Event().wait()
+
+
+async def _serve_platform(bot: Bot, name: str) -> None:
+    """Hear what people say on one platform; its SDK is imported only then, beside all else: Feishu's takes seconds."""
+    module = await asyncio.to_thread(importlib.import_module, f"bot.platforms.{name}")
+    platform: Platform = module.make(bot)
+    await keep_going(functools.partial(bot.serve, platform))
 
 
 async def redis_answers(settings: BotSettings) -> None:

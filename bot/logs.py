@@ -13,6 +13,7 @@ import structlog
 
 _SECRETS = re.compile(
     r"xox[a-z]-[\w-]+|xapp-[\w-]+|(?<=ticket=)[^\s&'\"]+|(?<=hooks.slack.com/)[^\s'\"]+|(?<=Bearer )[^\s'\"]+"
+    r"|(?<=access_key=)[^\s&'\"]+|\bt-[\w-]{16,}"
 )
 """Tokens of chat platforms, and what stands for one in an address or a header."""
 

@@ -10,11 +10,13 @@ from handlers.actions import press
 from handlers.answers import answer_in_words, at
 from handlers.changes import changed
 from handlers.context import Context, Services
+from handlers.forms import FORMS
 from handlers.incoming import Incoming, Language, Request
 from handlers.intents.admit import settle
 from handlers.intents.parsed import Parsed, Vocabulary
 from handlers.intents.secrets import find_secrets, redact
-from handlers.message import Message
+from handlers.intents.slash import named_intent
+from handlers.message import Form, Message
 from handlers.open_requests import Asked, OpenRequest, OpenRequests, complete
 from handlers.overheard import is_command, is_for_others, is_plain_answer
 from handlers.perform import bug_reply, guarded, perform
@@ -68,6 +70,9 @@ class Hearing:
             if not incoming.addressed and (is_for_others(incoming.text) or find_secrets(incoming.text)):
                 return []
             incoming, replies = _without_secrets(incoming)
+            form = _form_of(incoming)
+            if form is not None:
+                return [form]
             answered = await answer_in_words(incoming, self.services)
             if answered is not None:
                 return [*replies, *answered]
@@ -148,6 +153,14 @@ def _completed(incoming: Incoming, asked: Asked, completed: Parsed) -> Understoo
     text = f"{asked.request.text}\n{incoming.text}"
     language = asked.request.language if incoming.speaks == "en" else incoming.speaks
     return Understood(incoming.model_copy(update={"text": text, "place": asked.place}), completed, language)
+
+
+def _form_of(incoming: Incoming) -> Reply | None:
+    """Return the form of a command that says nothing more, for who can fill one in where they are."""
+    intent = named_intent(incoming.text) if incoming.fills_forms and incoming.addressed else None
+    if intent not in FORMS:
+        return None
+    return Reply(Message(text=Texts(incoming.speaks)(f"forms.title.{intent}"), parts=(Form(intent=intent),)))
 
 
 def _asked_together(store: Store, run_id: int) -> tuple[Run, ...]:

@@ -18,6 +18,8 @@ from jobs.config import Config, ModelEntry
 from jobs.models import Frozen, GenerationSettings, PerfSpec
 from jobs.sample import PROMPTS
 
+FORMS = ("eval", "perf")
+"""The intents that have one."""
 ANOTHER = "another: typed below"
 """The choice of a model that is not registered."""
 MOCK = "mock_llm"

@@ -9,6 +9,7 @@ from datetime import tzinfo
 from handlers.cards import place_text, progress_part
 from handlers.context import Services, zone_of
 from handlers.figures import cut, moment_text, score_with_interval
+from handlers.forms import FORMS
 from handlers.incoming import Language
 from handlers.message import Button, Buttons, Link, Message, Part, Table, Text
 from handlers.perf_cards import perf_conclusion
@@ -27,8 +28,7 @@ LOOKED_AT = 30
 MOST_ACTIVE = 1000
 MOST_CELL = 200
 OPEN = "open:"
-OPENS = ("eval", "perf")
-"""Intents whose button opens a form, as `open:eval`."""
+"""Begins what a button says that opens an intent's form, as `open:eval`."""
 DOES = ("status", "results", "benchmarks", "help")
 """Intents that need nothing said: `do:status`."""
 
@@ -60,8 +60,8 @@ def _actions(texts: Texts) -> Buttons:
     """Return what to begin, as far as this installation can."""
     known = intents()
     opens = [
-        Button(id=f"{OPEN}{name}", label=texts(f"home.open.{name}"), primary=name == OPENS[0])
-        for name in OPENS
+        Button(id=f"{OPEN}{name}", label=texts(f"home.open.{name}"), primary=name == FORMS[0])
+        for name in FORMS
         if name in known
     ]
     does = [Button(id=f"do:{name}", label=texts(f"home.do.{name}")) for name in DOES if name in known]

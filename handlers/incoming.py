@@ -61,6 +61,8 @@ class Incoming(Frozen):
     """Where the platform takes an answer for this person alone, for a while; empty where it has no such thing."""
     calls: dict[str, str] = Field(default_factory=dict)
     """How intents are called here whose own command the platform keeps for itself: {"help": "/scopebot help"}."""
+    fills_forms: bool = False
+    """The person can fill in a form that stands in a message."""
     language: Language | None = None
     """The person's own language, where the platform knows it."""
     timezone: str = ""

@@ -98,7 +98,14 @@ class Buttons(Frozen):
     shortcuts: bool = False
 
 
-Part = Text | Fields | Table | Chart | Progress | Log | Link | Buttons
+class Form(Frozen):
+    """A form to fill in for an intent, in the message itself: for people of whom `Incoming.fills_forms` holds."""
+
+    type: Literal["form"] = "form"
+    intent: str
+
+
+Part = Text | Fields | Table | Chart | Progress | Log | Link | Buttons | Form
 
 
 class Message(Frozen):

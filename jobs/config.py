@@ -104,6 +104,13 @@ class Disk(Section):
     """What must be free on a worker's disk, and on the artifact store's where that is a folder, for a run to begin."""
 
 
+class Feishu(Section):
+    """`[feishu]`."""
+
+    receive: Literal["connection", "webhook"] = "connection"
+    """How events come: over a connection that the bot opens, or as requests to its web server."""
+
+
 class Config(Section):
     """The whole of scopebot.toml."""
 
@@ -114,6 +121,7 @@ class Config(Section):
     access: Access = Access()
     disk: Disk = Disk()
     retention: Retention = Retention()
+    feishu: Feishu = Feishu()
 
     @model_validator(mode="after")
     def _names_resolve(self) -> Config:

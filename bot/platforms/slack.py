@@ -364,5 +364,10 @@ class SlackPlatform(Platform):
         return None
 
 
+def make(bot: Bot) -> Platform:
+    """Return the platform of a process."""
+    return SlackPlatform(bot)
+
+
 def _metadata(key: str) -> dict[str, Any]:
     return {"event_type": POSTED, "event_payload": {"key": key}}

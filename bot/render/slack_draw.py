@@ -31,7 +31,7 @@ from bot.render.slack_text import (
     text_length,
     titled,
 )
-from handlers.message import Button, Buttons, Chart, Fields, Link, Log, Message, Part, Progress, Table, Text
+from handlers.message import Button, Buttons, Chart, Fields, Form, Link, Log, Message, Part, Progress, Table, Text
 from handlers.texts import Texts
 
 ENGLISH = Texts("en")
@@ -144,6 +144,8 @@ class Drawer:
                 return Piece(partial(_fixed, link_blocks([part])), keep=True)
             case Buttons():
                 return Piece(partial(_fixed, self.buttons(part)), keep=True)
+            case Form():
+                return Piece(partial(_fixed, []))  # Slack has modals: nobody is given one in a message
 
     def noted(self, blocks: list[Block], notes: Sequence[str]) -> list[Block]:
         """Return blocks with what is said of what they lack."""

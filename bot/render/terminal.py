@@ -9,7 +9,7 @@ from rich.table import Table as RichTable
 from rich.text import Text as RichText
 
 from handlers.charts import bars
-from handlers.message import Buttons, Chart, Fields, Link, Log, Message, Part, Progress, Table, Text
+from handlers.message import Buttons, Chart, Fields, Form, Link, Log, Message, Part, Progress, Table, Text
 
 BAR_WIDTH = 30
 
@@ -39,6 +39,8 @@ def _part(part: Part) -> RenderableType:
             return _link(part)
         case Buttons():
             return _buttons(part)
+        case Form():
+            return RichText()  # nobody can fill one in here, so nobody is given one
 
 
 def _link(part: Link) -> RenderableType:

@@ -27,8 +27,8 @@ from bot.slack.manifest import call_of
 from bot.slack.whisper import whisper
 from handlers.form_options import benchmark_options
 from handlers.form_reading import read
-from handlers.forms import form_for
-from handlers.home import OPEN, OPENS
+from handlers.forms import FORMS, form_for
+from handlers.home import OPEN
 from handlers.incoming import Language, Place, language_of
 from handlers.intents.slash import named_intent
 from handlers.message import Message
@@ -90,7 +90,7 @@ class Dialogs:
 
     def wants_form(self, body: Payload) -> bool:
         """Tell whether a slash command says nothing and has a form to ask with."""
-        return named_intent(f"{body.get('command')} {body.get('text') or ''}".strip()) in OPENS
+        return named_intent(f"{body.get('command')} {body.get('text') or ''}".strip()) in FORMS
 
     async def open_for_command(self, body: Payload) -> None:
         """Open the form of a slash command."""

@@ -5,6 +5,12 @@ TEXTS = {
     "forms.not_opened.perf": "The form did not open in time. Try again, or type what it asks for: `{command} MODEL parallel=1,2,4`.",
     "greeting": "Hello! I evaluate models with EvalScope. Mention me and say what to run, for example “{example}”; `/scopebot help` lists everything I can do.",
     "post.elsewhere": "I cannot post where you asked: I am not in that channel (`/invite @scopebot` brings me in), or it is archived. So it comes to you.",
+    "feishu.greeting": "Hello! I evaluate models with EvalScope. Mention me and say what to run, for example “{example}”; “help” lists everything I can do.",
+    "feishu.greeting.direct": "Hello! I evaluate models with EvalScope. Write what to run, for example “{example}”; “help” lists everything I can do.",
+    "feishu.elsewhere": "I cannot post where you asked: I am not in that group, or may not speak there. So it comes to you.",
+    "feishu.taken": "Got it.",
+    "feishu.form.errors": "Something in the form is not right yet.",
+    "feishu.form.sent_before": "This form was sent off already. Write `/eval` for another one.",
     "headline.thread": "More in the thread",
     # --- evaluation
     "eval.accepted": "{run}: evaluating {model} on {datasets}, {samples}.",

@@ -5,6 +5,12 @@ TEXTS = {
     "forms.not_opened.perf": "表单没有及时打开。请再试一次，或直接写全命令：`{command} 模型 parallel=1,2,4`。",
     "greeting": "大家好！我用 EvalScope 评测模型。提及我并说出要跑什么即可，例如“{example}”；`/scopebot help` 列出我能做的一切。",
     "post.elsewhere": "我无法在原频道发消息：我不在该频道中（用 `/invite @scopebot` 邀请我），或该频道已归档，因此直接发给你。",
+    "feishu.greeting": "大家好！我用 EvalScope 评测模型。@我并说出要跑什么即可，例如“{example}”；发“帮助”可以看到我能做的一切。",
+    "feishu.greeting.direct": "你好！我用 EvalScope 评测模型。直接说要跑什么即可，例如“{example}”；发“帮助”可以看到我能做的一切。",
+    "feishu.elsewhere": "我无法在原来的群里发消息：我不在群里，或没有发言权限，因此直接发给你。",
+    "feishu.taken": "收到",
+    "feishu.form.errors": "表单里还有需要修改的地方。",
+    "feishu.form.sent_before": "这张表单已经提交过了。要再填一张，请发送 `/eval`。",
     "headline.thread": "详情见讨论串",
     # --- evaluation
     "eval.accepted": "{run}：用 {datasets} 评测 {model}，{samples}。",

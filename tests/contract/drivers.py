@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from conversation import Driver, Seen
+from support.bot_process import ROOT, STRANGERS
 from support.slack.control import Slack
-from support.slack_bot import ROOT, STRANGERS, SlackBot
+from support.slack_bot import SlackBot
 from support.slack_room import buttons, shown, tables
 
 from bot.settings import BotSettings

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text as sql
+from support.bot_process import CONFIG
 from support.slack.control import Slack
-from support.slack_bot import CONFIG, SlackBot
+from support.slack_bot import SlackBot
 from support.slack_room import Json, Room, buttons, shown
 
 from bot.settings import BotSettings
