@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import functools
-import importlib
 import os
 import socket
 import subprocess
@@ -32,6 +31,7 @@ from bot.background import cancel, keep_going
 from bot.beside import Beside
 from bot.dispatcher import Dispatcher
 from bot.outbox import Outbox
+from bot.pauses import import_beside
 from bot.platforms.base import Platform, Posted
 from bot.reporter import Reporter
 from bot.services import BotServices
@@ -156,7 +156,7 @@ async def serve_platforms(bot: Bot) -> None:
 
 async def _serve_platform(bot: Bot, name: str) -> None:
     """Hear what people say on one platform; its SDK is imported only then, beside all else: Feishu's takes seconds."""
-    module = await asyncio.to_thread(importlib.import_module, f"bot.platforms.{name}")
+    module = await import_beside(f"bot.platforms.{name}")
     platform: Platform = module.make(bot)
     await keep_going(functools.partial(bot.serve, platform))
 

@@ -35,7 +35,8 @@ def examine() -> list[Finding]:
         return [Finding("settings", False, f"{first['loc'][0]}: {first['msg']}", "Correct this variable.")]
     checks: list[tuple[str, Callable[[BotSettings], Finding]]] = [
         ("data folder", _data_folder), ("scopebot.toml", _config), ("Redis", _redis), ("database", _database),
-        ("artifacts", _artifacts), ("workers", _workers), ("LLM", _llm), *_slack_checks(settings), ("Feishu", _feishu),
+        ("artifacts", _artifacts), ("workers", _workers), ("LLM", _llm), *_slack_checks(settings),
+        *_feishu_checks(settings),
     ]  # fmt: skip
     return [_guarded(what, check, settings) for what, check in checks]
 
@@ -60,7 +61,8 @@ _REMEDIES = {
     "Slack": "Check SLACK_BOT_TOKEN (xoxb-…), SLACK_API_URL, and that this machine reaches Slack (HTTPS_PROXY).",
     "Slack messages": "Check SLACK_APP_TOKEN (xapp-…), SLACK_API_URL, and that this machine reaches Slack.",
     "Slack installs": "Check SLACK_CLIENT_ID, SLACK_CLIENT_SECRET and SCOPEBOT_PUBLIC_URL.",
-    "Feishu": "Check FEISHU_APP_ID, FEISHU_APP_SECRET and FEISHU_DOMAIN.",
+    "Feishu": "Check FEISHU_APP_ID, FEISHU_APP_SECRET and FEISHU_DOMAIN, and that this machine reaches Feishu.",
+    "Feishu messages": "Check FEISHU_DOMAIN, and that this machine reaches Feishu.",
 }
 
 
@@ -321,22 +323,10 @@ def _ask_slack(settings: BotSettings, token: str, method: str) -> dict[str, Any]
     return answer.data | {"scopes": granted}
 
 
-def _feishu(settings: BotSettings) -> Finding:
-    if settings.feishu_app_id is None:
-        return Finding("Feishu", True, "not set")
-    import asyncio
+def _feishu_checks(settings: BotSettings) -> list[tuple[str, Callable[[BotSettings], Finding]]]:
+    """Return what there is to look at for Feishu; where nothing of it is set, that it is not."""
+    if not (settings.feishu_app_id or settings.feishu_app_secret):
+        return [("Feishu", lambda _: Finding("Feishu", True, "not set"))]
+    from bot.feishu import checks
 
-    import aiohttp
-
-    async def ask() -> dict[str, object]:
-        body = {"app_id": settings.feishu_app_id, "app_secret": settings.feishu_app_secret}
-        url = f"{settings.feishu_domain}/open-apis/auth/v3/tenant_access_token/internal"
-        timeout = aiohttp.ClientTimeout(ANSWER_WITHIN)
-        async with aiohttp.ClientSession(timeout=timeout) as session, session.post(url, json=body) as answer:
-            data: dict[str, object] = await answer.json()
-            return data
-
-    data = asyncio.run(ask())
-    if data.get("code") != 0:
-        return Finding("Feishu", False, str(data.get("msg")), _REMEDIES["Feishu"])
-    return Finding("Feishu", True, f"app {settings.feishu_app_id}")
+    return [(checks.NAME, checks.app), (checks.MESSAGES, checks.messages)]

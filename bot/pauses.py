@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import importlib
 import sys
+from types import ModuleType
 
 SWITCH_INTERVAL = 0.0005
 """Seconds for which a thread keeps the others waiting. Python's own 5 ms add up where threads read the database, since
@@ -28,3 +30,21 @@ def leave_what_stays() -> None:
     """Have the collector pass over what there is now: modules, classes and the like, which are no garbage."""
     gc.collect()
     gc.freeze()
+
+
+_importing = asyncio.Lock()
+
+
+async def import_beside(name: str) -> ModuleType:
+    """Import a module while everything else goes on, however large it is.
+
+    What it brings is not looked through for garbage: of Feishu's SDK, that alone would stop the process for 180 ms,
+    several times.
+    """
+    async with _importing:
+        gc.disable()
+        try:
+            return await asyncio.to_thread(importlib.import_module, name)
+        finally:
+            gc.freeze()
+            gc.enable()

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from bot.slack.events import click_heard, command_heard, form_heard, message_heard, shortcut_heard
 from bot.signed import GOOD_FOR, Signer
+from bot.slack.events import click_heard, command_heard, form_heard, message_heard, shortcut_heard
 from handlers.incoming import Incoming, Request
 
 BOT = "UBOT"
