@@ -20,6 +20,7 @@ import aiohttp
 import structlog
 
 from bot.feishu import frames
+from jobs.errors import RedisFull
 from jobs.outages import is_outage
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ ASLEEP = 20.0
 FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0
 REFUSED_WAIT = 15.0
 """Seconds between two tries where Feishu refuses the app: a person is mending it."""
+MOST_BYTES = 16 * 1024 * 1024
 LASTS = 30.0
 """Seconds a connection has to last for the next one to be opened at once."""
 
@@ -98,7 +100,7 @@ class Connection:
         address = await self._address()
         service = int(parse_qs(urlsplit(address).query).get("service_id", ["0"])[0])
         async with asyncio.timeout(OPEN_WITHIN):
-            socket = await self._session.ws_connect(address, heartbeat=HEARTBEAT, max_msg_size=0)
+            socket = await self._session.ws_connect(address, heartbeat=HEARTBEAT, max_msg_size=MOST_BYTES)
         now = time.monotonic()
         return _Line(socket, service, self._ping_every, now, now)
 
@@ -173,7 +175,7 @@ class Connection:
         try:
             result = await self._hear(payload)
         except Exception as error:
-            if is_outage(error):
+            if is_outage(error) or isinstance(error, RedisFull):
                 log.warning("cannot keep an event now", reason=repr(error))
             else:
                 log.exception("an event is not understood")

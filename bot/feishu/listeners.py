@@ -22,6 +22,7 @@ from handlers.incoming import Incoming, Place
 from handlers.message import Message
 from handlers.reply import Reply
 from handlers.texts import Texts
+from jobs.errors import RedisFull
 from jobs.outages import is_outage
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class Listeners:
         try:
             answer = await self._keep(asked.heard)
         except Exception as error:
-            if not is_outage(error):
+            if not (is_outage(error) or isinstance(error, RedisFull)):
                 log.exception("an event is not understood", kind=asked.heard.kind)
             return web.Response(status=503, text="{}", content_type="application/json")
         return web.Response(text=json.dumps(answer or {}, ensure_ascii=False), content_type="application/json")
