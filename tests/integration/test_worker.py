@@ -352,8 +352,10 @@ def test_a_worker_appears_when_it_starts_and_leaves_on_sigterm(
             assert worker["pid"] == str(process.pid)
             assert worker["evalscope"] == snapshot().evalscope_version
             deadline = time.monotonic() + 20
-            # RQ's handlers for SIGTERM stand once it is registered; the light process is so earlier
-            while not any(b":checks-" not in key for key in redis.smembers("rq:workers")):
+            # RQ's handlers for SIGTERM stand once it is idle; the light process is so earlier
+            while not any(
+                b":checks-" not in key and redis.hget(key, "state") == b"idle" for key in redis.smembers("rq:workers")
+            ):
                 assert time.monotonic() < deadline
                 time.sleep(0.02)
         finally:
