@@ -140,7 +140,7 @@ class Presses:
         )  # fmt: skip
         if not await self._bot.accept(self._platform, incoming):
             return _toast("warning", texts("feishu.form.sent_before"))
-        closed = closed_form_card(as_command(request), texts=texts)
+        closed = closed_form_card(as_command(request), title=form.title, reference=reference_of(pressed.post))
         return _raw(closed) | _toast("success", texts("feishu.taken"))
 
     async def form(self, intent: str, post: str, language: Language) -> dict[str, Any] | None:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from bot.render.slack_draw import ENGLISH, Drawer, Level, mention_of
 from bot.render.slack_fit import fit
 from bot.render.slack_home import HomeDrawer
-from bot.render.slack_text import Block, chunks, clean, escape, section
+from bot.render.slack_text import Block, chunks, escape, section
+from bot.render.text import clean
 from handlers.message import Button, Message
 from handlers.texts import Texts
 

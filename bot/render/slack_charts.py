@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from bot.render.slack_text import Block, one_line, padded, plain, shorten, titled, width
+from bot.render.slack_text import Block, plain, titled
+from bot.render.text import one_line, padded, shorten, width
 from handlers.charts import bars
 from handlers.message import Chart
 from handlers.texts import Texts

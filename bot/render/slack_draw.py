@@ -17,20 +17,18 @@ from bot.render.slack_text import (
     Block,
     bold,
     chunks,
-    clean,
     context,
     escape,
     link_text,
     mrkdwn,
-    one_line,
     plain,
     rich,
     run_of,
     section,
-    shorten,
     text_length,
     titled,
 )
+from bot.render.text import clean, one_line, shorten
 from handlers.message import Button, Buttons, Chart, Fields, Form, Link, Log, Message, Part, Progress, Table, Text
 from handlers.texts import Texts
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from bot.render.slack_text import Block, context, text_length
+from bot.render.text import share
 
 MOST_BLOCKS = 50
 MOST_TEXT = 12_300
@@ -64,14 +65,3 @@ def _leave_out(
     if left:
         drawn[min(left)] = [context(said(len(left)))]
     return [block for each in drawn for block in each]
-
-
-def share(sizes: Sequence[int], total: int) -> int:
-    """Return the most that each may have so that all together have at most `total`: the longest give way first."""
-    left, count = total, len(sizes)
-    for size in sorted(sizes):
-        if size * count > left:
-            return max(0, left // count)
-        left -= size
-        count -= 1
-    return max(sizes, default=0)

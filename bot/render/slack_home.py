@@ -7,7 +7,8 @@ from functools import partial
 from bot.render.slack_draw import Drawer
 from bot.render.slack_fit import Piece
 from bot.render.slack_tables import MOST_CELL, NOTE, NOTHING, grid
-from bot.render.slack_text import MOST_SECTION, Block, bold, escape, one_line, plain, section
+from bot.render.slack_text import MOST_SECTION, Block, bold, escape, plain, section
+from bot.render.text import one_line
 from handlers.message import Part, Table, Text
 
 MOST_HEADER = 100

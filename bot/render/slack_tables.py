@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from bot.render.slack_text import Block, one_line, padded, plain, shorten, titled, width
+from bot.render.slack_text import Block, plain, titled
+from bot.render.text import one_line, padded, shorten, width
 from handlers.message import Table
 from handlers.texts import Texts
 

@@ -6,9 +6,10 @@ Slack reads markup in mrkdwn alone, so that is escaped. Plain text, rich text an
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterator
 from typing import Any
+
+from bot.render.text import clean, one_line, shorten
 
 Block = dict[str, Any]
 """A block, or an element of one, as Slack's JSON has it."""
@@ -18,23 +19,12 @@ MOST_URL = 2_500
 MOST_LABEL = 200
 _ESCAPED = {"&": 5, "<": 4, ">": 4}
 """How long a character is once it is escaped."""
-_UNSHOWN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 BOUNDARIES = ("\n", " ", "。", "，")
 """Where a long text is split, best first."""
 UNSEEN = frozenset({
     "type", "style", "action_id", "value", "task_id", "status", "align", "id", "url", "user_id",
 })  # fmt: skip
 """Keys whose values nobody reads."""
-
-
-def clean(text: str) -> str:
-    """Return a text without the characters that no chat shows: control characters and halves of characters."""
-    return _UNSHOWN.sub("", text)
-
-
-def one_line(text: str) -> str:
-    """Return a text as one line."""
-    return " ".join(clean(text).split())
 
 
 def escape(text: str) -> str:
@@ -46,11 +36,6 @@ def bold(text: str) -> str:
     """Return a text in bold, as mrkdwn; an asterisk in it would end that."""
     shown = escape(one_line(text)).replace("*", "∗")
     return f"*{shown}*" if shown else ""
-
-
-def shorten(text: str, most: int) -> str:
-    """Return a text of at most `most` characters; one that is longer ends in "…"."""
-    return text if len(text) <= most else text[: max(0, most - 1)].rstrip() + "…"
 
 
 def fitting(text: str, most: int) -> int:
@@ -134,14 +119,3 @@ def text_length(found: Any) -> int:
     if isinstance(found, dict):
         return sum(text_length(value) for key, value in found.items() if key not in UNSEEN)
     return sum(map(text_length, found)) if isinstance(found, list) else 0
-
-
-def width(text: str) -> int:
-    """Return how many columns a text takes in a font of one width."""
-    return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
-
-
-def padded(text: str, columns: int, *, right: bool = False) -> str:
-    """Return a text filled up to a width."""
-    gap = " " * max(0, columns - width(text))
-    return gap + text if right else text + gap

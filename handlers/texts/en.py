@@ -8,6 +8,8 @@ TEXTS = {
     "feishu.greeting": "Hello! I evaluate models with EvalScope. Mention me and say what to run, for example “{example}”; “help” lists everything I can do.",
     "feishu.greeting.direct": "Hello! I evaluate models with EvalScope. Write what to run, for example “{example}”; “help” lists everything I can do.",
     "feishu.elsewhere": "I cannot post where you asked: I am not in that group, or may not speak there. So it comes to you.",
+    "feishu.cut.file": "All of it is in the file {name}.",
+    "feishu.cut.table": "One more table is in the file {name}.",
     "feishu.taken": "Got it.",
     "feishu.form.errors": "Something in the form is not right yet.",
     "feishu.form.sent_before": "This form was sent off already. Write `/eval` for another one.",

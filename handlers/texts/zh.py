@@ -8,6 +8,8 @@ TEXTS = {
     "feishu.greeting": "大家好！我用 EvalScope 评测模型。@我并说出要跑什么即可，例如“{example}”；发“帮助”可以看到我能做的一切。",
     "feishu.greeting.direct": "你好！我用 EvalScope 评测模型。直接说要跑什么即可，例如“{example}”；发“帮助”可以看到我能做的一切。",
     "feishu.elsewhere": "我无法在原来的群里发消息：我不在群里，或没有发言权限，因此直接发给你。",
+    "feishu.cut.file": "完整内容见文件 {name}。",
+    "feishu.cut.table": "另有一张表格，见文件 {name}。",
     "feishu.taken": "收到",
     "feishu.form.errors": "表单里还有需要修改的地方。",
     "feishu.form.sent_before": "这张表单已经提交过了。要再填一张，请发送 `/eval`。",

@@ -13,9 +13,9 @@ from support.slack.schema import Report
 
 from bot.render.slack import Level, Rendered, render, render_home
 from bot.render.slack_charts import unique
-from bot.render.slack_fit import share
 from bot.render.slack_tables import numbers_of
 from bot.render.slack_text import chunks, escape, link_text
+from bot.render.text import share
 from handlers.message import Button, Buttons, Chart, Fields, Link, Log, Message, Part, Progress, Series, Table, Text
 from handlers.texts import EN, ZH, Texts
 
