@@ -14,6 +14,8 @@ from typing import Any
 
 from conversation import Driver, Seen
 from support.bot_process import ROOT, STRANGERS
+from support.feishu.control import Feishu
+from support.feishu_bot import FeishuBot
 from support.slack.control import Slack
 from support.slack_bot import SlackBot
 from support.slack_room import buttons, shown, tables
@@ -153,6 +155,53 @@ class SlackDriver(Driver):
         return sorted([*posts, *self._slack.ephemerals("ann", self._channel)], key=lambda message: message["ts"])
 
 
+class FeishuDriver(Driver):
+    """Ann, in a thread of a group, where each message mentions the bot, or alone with the bot."""
+
+    delivers_copies = True
+
+    def __init__(self, bot: FeishuBot, *, direct: bool) -> None:
+        self._bot, self._feishu, self._direct = bot, bot.feishu, direct
+        self._thread: str | None = None
+        self._chat = self._feishu.p2p("ann") if direct else self._feishu.add_chat("contract")
+        self.where = ("feishu", f"@{self._feishu.user('ann')}" if direct else self._chat)
+        self.store = bot.store
+
+    def say(self, text: str, copies: int = 1) -> None:
+        self._feishu.configure(copies=copies, same_event=False)
+        if self._direct:
+            self._feishu.dm("ann", text)
+        else:
+            said = self._feishu.mention("ann", self._chat, text, self._thread)
+            self._thread = self._thread or said
+        self._feishu.configure(copies=1)
+
+    def press(self, label: str) -> None:
+        messages = [message for message in self._feishu.ours(self._chat) if label in self._feishu.buttons(message)]
+        self._feishu.press("ann", messages[-1]["message_id"], label)
+
+    def seen(self) -> Sequence[Seen]:
+        feishu = self._feishu
+        posts = [
+            Seen(
+                feishu.shown(message),
+                tuple(tuple(rows[0]) for rows in feishu.tables(message)),
+                tuple(feishu.buttons(message)),
+            )
+            for message in feishu.ours(self._chat)
+        ]
+        return [*posts, *(Seen(text) for text in feishu.ephemerals("ann", self._chat))]
+
+    def heard(self) -> bool:
+        if self._feishu.unacked():
+            return False
+        with self._bot.redis() as redis:
+            return not redis.xlen("scopebot:inbox:feishu")
+
+    def trouble(self) -> str:
+        return self._bot.log
+
+
 # how each is opened, with a folder and a scopebot.toml of its own
 
 
@@ -177,7 +226,17 @@ def slack(folder: Path, config: str) -> Iterator[list[Driver]]:
             assert not server.unacked()
 
 
+@contextmanager
+def feishu(folder: Path, config: str) -> Iterator[list[Driver]]:
+    """Open Feishu: a group and direct messages, with one bot."""
+    with Feishu() as server, FeishuBot(folder, server, workers=1, config=config) as bot:
+        yield [FeishuDriver(bot, direct=False), FeishuDriver(bot, direct=True)]
+        assert not server.violations()
+        assert not server.unacked()
+
+
 PLATFORMS: Mapping[str, Callable[[Path, str], AbstractContextManager[list[Driver]]]] = {
     "console": console,
     "slack": slack,
+    "feishu": feishu,
 }

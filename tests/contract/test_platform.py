@@ -13,14 +13,18 @@ from types import SimpleNamespace
 
 import pytest
 import pytest_asyncio
+from redis.asyncio import Redis
+from support.feishu.control import Feishu
 from support.slack.control import Slack
 
 from bot.platforms.base import Audience, MessageGone, Person, Platform
 from bot.platforms.console import ConsolePlatform
+from bot.platforms.feishu import FeishuPlatform
 from bot.platforms.slack import SlackPlatform
 from bot.settings import BotSettings
 from handlers.incoming import Place
 from handlers.message import Button, Buttons, Chart, Fields, Link, Log, Message, Progress, Series, Table, Text
+from jobs.embedded import EmbeddedServer
 
 FIRST, SECOND = Message(text="r1 is waiting."), Message(text="r1 is done.")
 GOING_ON = Message(text="r1 goes on.", parts=(Progress(label="r1 running", done=7, total=20),))
@@ -143,20 +147,69 @@ class SlackStage(Stage):
         return True
 
 
+class FeishuStage(Stage):
+    """A group of its own with ann and bob."""
+
+    numbers = itertools.count(1)
+
+    def __init__(self, feishu: Feishu, folder: Path, redis: Redis) -> None:
+        settings = BotSettings(
+            data_dir=folder, feishu_domain=feishu.domain, feishu_app_id=feishu.app_id,
+            feishu_app_secret=feishu.app_secret,
+        )  # fmt: skip
+        self.platform = FeishuPlatform(SimpleNamespace(settings=settings, redis=redis))  # type: ignore[arg-type]
+        self._feishu = feishu
+        self._chat = feishu.add_chat(f"stage-{next(self.numbers)}")
+
+    def place(self) -> Place:
+        return self._at(self._feishu.say("ann", self._chat, "evaluate prod on gsm8k"))
+
+    def opening(self) -> Place | None:
+        return self._at("")
+
+    def _at(self, thread: str) -> Place:
+        return Place(platform="feishu", channel=self._chat, thread=thread)
+
+    def shown(self, message_id: str) -> str:
+        return self._feishu.shown(self._feishu.message(message_id)) if message_id.startswith("om_") else ""
+
+    def alone(self, user: str) -> list[str]:
+        return self._feishu.ephemerals(user.removeprefix("feishu:"), self._chat)
+
+    def people(self) -> tuple[str, str]:
+        return f"feishu:{self._feishu.user('ann')}", f"feishu:{self._feishu.user('bob')}"
+
+    def delete(self, message_id: str) -> bool:
+        self._feishu.remove(message_id)
+        return True
+
+
+@pytest.fixture(scope="module")
+def feishu() -> Iterator[Feishu]:
+    with Feishu() as feishu:
+        feishu.configure(uuid_life=0.0)  # its own memory of an hour is over
+        yield feishu
+
+
 @pytest.fixture(scope="module")
 def slack() -> Iterator[Slack]:
     with Slack() as slack:
         yield slack
 
 
-@pytest_asyncio.fixture(params=["console", "slack"])
+@pytest_asyncio.fixture(params=["console", "slack", "feishu"])
 async def stage(
-    request: pytest.FixtureRequest, slack: Slack, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    request: pytest.FixtureRequest, slack: Slack, feishu: Feishu, redis_server: EmbeddedServer, tmp_path: Path
 ) -> AsyncIterator[Stage]:
-    stage = ConsoleStage(capsys) if request.param == "console" else SlackStage(slack, tmp_path)
-    yield stage
-    await stage.platform.close()
+    async with Redis.from_url(redis_server.url) as redis:
+        if request.param == "console":
+            stage: Stage = ConsoleStage(request.getfixturevalue("capsys"))
+        else:
+            stage = SlackStage(slack, tmp_path) if request.param == "slack" else FeishuStage(feishu, tmp_path, redis)
+        yield stage
+        await stage.platform.close()
     assert not slack.violations()
+    assert not feishu.violations()
 
 
 def key() -> str:
@@ -183,7 +236,7 @@ async def test_a_post_is_found_by_its_key_alone_unless_its_screen_is_bound_to_th
     place = stage.opening() if opens else stage.place()
     if place is None:
         pytest.skip("there is one conversation, which is open")
-    since, posted = datetime.now(UTC) - timedelta(minutes=1), key()
+    since, posted = datetime.now(UTC) - timedelta(hours=2), key()
     assert await stage.platform.find(place, posted, since) is None
     sent = await stage.platform.send(place, FIRST, key=posted)
     found = await stage.platform.find(place, posted, since)
@@ -220,7 +273,7 @@ async def test_a_thread_opens_under_the_first_post_and_is_known_by_its_id(stage:
     reply = await stage.platform.send(thread, SECOND, key=posted)
     assert reply != root
     assert "r1 is done." in stage.shown(reply)
-    assert await stage.platform.find(thread, posted, datetime.now(UTC) - timedelta(minutes=1)) == reply
+    assert await stage.platform.find(thread, posted, datetime.now(UTC) - timedelta(hours=2)) == reply
     again = await stage.platform.send(thread, FIRST, key=key(), audience=stage.private())
     assert again not in {root, reply}
 

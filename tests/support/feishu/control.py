@@ -106,6 +106,10 @@ class Feishu:
         """Take a message back."""
         self._do("recall", user=user, message_id=message_id)
 
+    def remove(self, message_id: str) -> None:
+        """Have a group's owner take a message of the bot's back."""
+        self._do("remove", message_id=message_id)
+
     def press(self, user: str, message_id: str, what: str, copies: int = 1) -> Json:
         """Press a button by its label; return {toast, card}."""
         return dict(self._do("press", user=user, message_id=message_id, what=what, copies=copies))

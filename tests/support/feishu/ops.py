@@ -84,6 +84,10 @@ class Ops:
             "message_id": message_id, "chat_id": message["chat_id"], "recall_time": now, "recall_type": "message_owner",
         })  # fmt: skip
 
+    async def remove(self, message_id: str) -> None:
+        """Have a group's owner take a message of the bot's back."""
+        self._world.messages[message_id]["deleted"] = True
+
     async def press(self, user: str, message_id: str, what: str, copies: int = 1) -> Json:
         """Press a button, by its label or what that begins with; return {toast, card}."""
         message = self._world.messages[message_id]
