@@ -114,7 +114,7 @@ class Presses:
         texts = await self._texts(user, post)
         with self._toasts.waiting(incoming.id) as toast:
             if not await self._bot.accept(self._platform, incoming):
-                return {}
+                return _toast("info", texts("feishu.taken"))  # a copy: the first one was answered, or is
             return await toast.told(texts("feishu.taken"))
 
     # forms

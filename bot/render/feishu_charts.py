@@ -58,7 +58,7 @@ def drawn(chart: Chart) -> Element:
 def picture(chart: Chart, image_key: str) -> Element:
     """Return the component of a picture that was uploaded."""
     said = f"{one_line(chart.title)}: " + "; ".join(" ".join(filter(None, row)) for row in _rows(chart))
-    return {"tag": "img", "img_key": image_key, "alt": plain(shorten(said, MOST_ALT)), "mode": "fit_horizontal"}
+    return {"tag": "img", "img_key": image_key, "alt": plain(shorten(said, MOST_ALT)), "scale_type": "fit_horizontal"}
 
 
 def text_bars(chart: Chart) -> tuple[str, int]:

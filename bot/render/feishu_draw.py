@@ -132,6 +132,8 @@ class Drawer:
 
     def _fields(self, part: Fields, most: int) -> list[Element]:
         each = min(MOST_FIELD, max(40, most // max(1, 5 * len(part.items))))
+        if not part.items:
+            return []
         lines, whole = [], True
         for name, value in part.items:
             said = clean(value).strip() or "–"

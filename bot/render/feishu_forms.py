@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,8 +12,10 @@ from bot.render.text import shorten
 from handlers.forms import Field, Form, Option, Value
 from handlers.texts import Texts
 
-MOST_OPTIONS = 100
-"""Of one menu, so that a form with two of them stays within what a card may have."""
+MOST_OPTIONS, MOST_BENCHMARKS = 30, 90
+"""Of one menu: each counts among the 200 components that a card may have. Further benchmarks are typed."""
+TYPED = "datasets_typed"
+"""The name of the field for benchmarks that the menu does not have."""
 MOST_LABEL = 60
 MOST_TYPED = 1_000
 ON, OFF = "on", "off"
@@ -33,7 +36,9 @@ def form_card(
     `values` is what was filled in before, `errors` what is wrong with it, by field.
     """
     wrong = dict(errors or {})
-    drawn = [_Drawn(field, _before(field, values), wrong.get(field.key, ""), benchmarks) for field in form.fields]
+    drawn = [
+        _Drawn(field, _before(field, values), wrong.get(field.key, ""), benchmarks, texts) for field in form.fields
+    ]
     shown: list[Element] = []
     for advanced in (False, True):
         fields = [each for each in drawn if each.field.advanced is advanced]
@@ -66,7 +71,10 @@ def closed_form_card(text: str, *, title: str, reference: str = "") -> dict[str,
 
 def values_of(form_value: Mapping[str, Any], form: Form) -> dict[str, Value]:
     """Return what was left in the fields, as `form_reading.read` takes it."""
-    return {field.key: _value(field, form_value.get(field.key)) for field in form.fields}
+    values = {field.key: _value(field, form_value.get(field.key)) for field in form.fields}
+    typed = [name for name in re.split(r"[\s,，、;；]+", str(form_value.get(TYPED) or "")) if name]
+    chosen = values.get("datasets")
+    return values | ({"datasets": [*chosen, *typed]} if typed and isinstance(chosen, list) else {})
 
 
 def _value(field: Field, left: Any) -> Value:
@@ -81,9 +89,9 @@ def _value(field: Field, left: Any) -> Value:
 class _Drawn:
     """One field with what is in it."""
 
-    def __init__(self, field: Field, value: Value, error: str, benchmarks: Sequence[Option]) -> None:
+    def __init__(self, field: Field, value: Value, error: str, benchmarks: Sequence[Option], texts: Texts) -> None:
         self.field, self.error = field, error
-        self._value, self._benchmarks = value, benchmarks
+        self._value, self._benchmarks, self._texts = value, benchmarks, texts
         self.filled = value not in (None, "", [], False) and value != _initial(field)
 
     def elements(self) -> list[Element]:
@@ -93,7 +101,8 @@ class _Drawn:
         hint = f"<font color='grey'>{escape(field.hint)}</font>" if field.hint else ""
         wrong = f"<font color='red'>{escape(self.error)}</font>" if self.error else ""
         notes = [markdown(note, text_size="notation") for note in (hint, wrong) if note]
-        return [markdown(label), self._component(), *notes]
+        typed = [self._typed()] if field.kind == "benchmarks" else []
+        return [markdown(label), self._component(), *typed, *notes]
 
     def _component(self) -> Element:
         field = self.field
@@ -129,9 +138,8 @@ class _Drawn:
     def _benchmarks_menu(self) -> Element:
         """Return a menu of benchmarks; one that was chosen before and is not among them stays in it."""
         chosen = list(self._value) if isinstance(self._value, list) else []
-        options = dict(self._benchmarks[:MOST_OPTIONS]) | {
-            name: name for name in chosen if name not in dict(self._benchmarks[:MOST_OPTIONS])
-        }
+        offered = dict(self._benchmarks[:MOST_BENCHMARKS])
+        options = offered | {name: name for name in chosen if name and name not in offered}
         component: Element = {
             "tag": "multi_select_static", "name": self.field.key, "required": False, "width": "fill",
             "options": [_option(value, label) for value, label in options.items()],
@@ -139,8 +147,13 @@ class _Drawn:
         if self.field.placeholder:
             component["placeholder"] = plain(self.field.placeholder)
         if chosen:
-            component["selected_values"] = chosen
+            component["selected_values"] = [name for name in chosen if name]
         return component
+
+    def _typed(self) -> Element:
+        """Return where benchmarks are typed that the menu does not have."""
+        placeholder = plain(self._texts("feishu.form.typed"))
+        return {"tag": "input", "name": TYPED, "required": False, "width": "fill", "placeholder": placeholder}
 
 
 def _panel(title: str, elements: list[Element], *, opened: bool) -> Element:

@@ -7,7 +7,7 @@ import io
 from collections.abc import Sequence
 
 from bot.render.feishu_text import Element, size
-from bot.render.text import one_line, shorten
+from bot.render.text import clean, one_line, shorten
 from handlers.message import Table
 
 MOST_COLUMNS = 50
@@ -50,7 +50,7 @@ def as_csv(table: Table) -> bytes:
 
 def _cells(row: Sequence[str]) -> list[str]:
     """Return cells of which a spreadsheet takes none for a formula."""
-    return [f"'{cell}" if cell[:1] in {"=", "@", "\t", "\r"} else cell for cell in row]
+    return [f"'{cell}" if cell[:1] in {"=", "@"} else cell for cell in map(clean, row)]
 
 
 def _column(table: Table, number: int) -> Element:

@@ -11,6 +11,7 @@ TEXTS = {
     "feishu.cut.file": "All of it is in the file {name}.",
     "feishu.cut.table": "One more table is in the file {name}.",
     "feishu.taken": "Got it.",
+    "feishu.form.typed": "or others by name: longbench_v2, hle",
     "feishu.form.errors": "Something in the form is not right yet.",
     "feishu.form.sent_before": "This form was sent off already. Write `/eval` for another one.",
     "headline.thread": "More in the thread",

@@ -11,6 +11,7 @@ TEXTS = {
     "feishu.cut.file": "完整内容见文件 {name}。",
     "feishu.cut.table": "另有一张表格，见文件 {name}。",
     "feishu.taken": "收到",
+    "feishu.form.typed": "或直接输入其他评测集的名称：longbench_v2、hle",
     "feishu.form.errors": "表单里还有需要修改的地方。",
     "feishu.form.sent_before": "这张表单已经提交过了。要再填一张，请发送 `/eval`。",
     "headline.thread": "详情见讨论串",
