@@ -63,6 +63,7 @@ bench: install ## measure, beside the bare thing
 	$(BIN)/python bench/first_score.py
 	$(BIN)/python bench/perf_fidelity.py
 	$(BIN)/python bench/slack_burst.py
+	$(BIN)/python bench/feishu_burst.py
 
 serve: install ## run the bot
 	$(BIN)/scopebot serve

@@ -202,11 +202,16 @@ def doctor() -> None:
 
 
 @main.command()
-@click.argument("platform", type=click.Choice(["slack"]))
+@click.argument("platform", type=click.Choice(["slack", "feishu"]))
 @click.option("--http", metavar="URL", help="Have Slack send requests to this https address, without Socket Mode.")
 @click.option("--json", "as_json", is_flag=True)
-def manifest(platform: str, http: str | None, *, as_json: bool) -> None:  # noqa: ARG001 - there is one so far
-    """Print the manifest from which an app is created."""
+def manifest(platform: str, http: str | None, *, as_json: bool) -> None:
+    """Print the manifest from which Slack creates an app, or the scopes that Feishu's console imports."""
+    if platform == "feishu":
+        from bot.feishu.wanted import importable
+
+        click.echo(json.dumps(importable(), ensure_ascii=False, indent=2))
+        return
     import yaml
 
     from bot.settings import BotSettings

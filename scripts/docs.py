@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from bot.feishu import wanted
 from bot.settings import BotSettings
 from bot.slack import manifest
 from handlers.commands.help import in_order
@@ -25,7 +26,7 @@ PICTURES = {
     "stress_test": "A stress test",
     "home": "The bot's home",
 }
-FILES = ("README.md", "CONTRIBUTING.md", "docs/slack.md")
+FILES = ("README.md", "CONTRIBUTING.md", "docs/slack.md", "docs/feishu.md")
 
 
 def main() -> int:
@@ -112,6 +113,27 @@ def slack_pictures() -> str:
     return "\n\n".join(f"![{about}](slack/{name}.png)" for name, about in there)
 
 
+def feishu_commands() -> str:
+    """Return how each intent is called on Feishu, in both languages."""
+    english, chinese = Texts("en"), Texts("zh")
+    rows = [
+        f"| {' '.join(f'`{slash}`' for slash in intent.slash)} | {english(about)} | {chinese(about)} |"
+        for intent in in_order()
+        if (about := f"help.about.{intent.name}")
+    ]
+    return "\n".join(["| command | what it does | 作用 |", "| --- | --- | --- |", *rows])
+
+
+def feishu_scopes() -> str:
+    """Return what the app may do on Feishu, and why."""
+    return _table("scope", "what for", {**wanted.SCOPES, **wanted.OPTIONAL_SCOPES})
+
+
+def feishu_events() -> str:
+    """Return what the app hears of on Feishu."""
+    return _table("event", "when", {**wanted.EVENTS, **wanted.CALLBACKS})
+
+
 def _table(left: str, right: str, rows: dict[str, str]) -> str:
     lines = [f"| `{name}` | {about} |" for name, about in rows.items()]
     return "\n".join([f"| {left} | {right} |", "| --- | --- |", *lines])
@@ -125,6 +147,9 @@ PARTS: dict[str, Callable[[], str]] = {
     "slack-scopes": slack_scopes,
     "slack-events": slack_events,
     "slack-pictures": slack_pictures,
+    "feishu-commands": feishu_commands,
+    "feishu-scopes": feishu_scopes,
+    "feishu-events": feishu_events,
 }
 
 

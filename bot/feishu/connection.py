@@ -20,6 +20,7 @@ import aiohttp
 import structlog
 
 from bot.feishu import frames
+from bot.feishu.hearing import NotReady
 from jobs.errors import RedisFull
 from jobs.outages import is_outage
 
@@ -175,7 +176,7 @@ class Connection:
         try:
             result = await self._hear(payload)
         except Exception as error:
-            if is_outage(error) or isinstance(error, RedisFull):
+            if is_outage(error) or isinstance(error, RedisFull | NotReady):
                 log.warning("cannot keep an event now", reason=repr(error))
             else:
                 log.exception("an event is not understood")

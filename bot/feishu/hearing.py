@@ -22,6 +22,10 @@ UNKNOWN = "processor not found"
 """How the SDK says that an event has no handler: it is none of ours, and not to be delivered again."""
 
 
+class NotReady(Exception):
+    """An event came before it could be understood; it is to be delivered again."""
+
+
 class Heard(NamedTuple):
     """An event, as the SDK reads it: its `header` has type and id."""
 

@@ -16,7 +16,7 @@ from aiohttp import web
 
 from bot.feishu.address import NAME, direct_of, message_source, user_of
 from bot.feishu.events import as_edit, as_recall, edited_at, menu_heard, message_heard
-from bot.feishu.hearing import Dispatcher, Heard
+from bot.feishu.hearing import Dispatcher, Heard, NotReady
 from bot.suggestions import suggestions
 from handlers.incoming import Incoming, Place
 from handlers.message import Message
@@ -82,7 +82,7 @@ class Listeners:
         try:
             answer = await self._keep(asked.heard)
         except Exception as error:
-            if not (is_outage(error) or isinstance(error, RedisFull)):
+            if not (is_outage(error) or isinstance(error, RedisFull | NotReady)):
                 log.exception("an event is not understood", kind=asked.heard.kind)
             return web.Response(status=503, text="{}", content_type="application/json")
         return web.Response(text=json.dumps(answer or {}, ensure_ascii=False), content_type="application/json")
@@ -110,6 +110,8 @@ class Listeners:
     # messages
 
     async def _message(self, event: Any) -> None:
+        if not self.bot_user and event.event.message.chat_type != "p2p":
+            raise NotReady("who we are is not known yet")
         said = message_heard(event, self.bot_user)
         if said is None:
             return

@@ -46,3 +46,8 @@ CALLBACKS: Mapping[str, str] = {"card.action.trigger": "somebody presses a butto
 def missing(granted: frozenset[str]) -> list[str]:
     """Return the scopes that are needed and not granted, by any of their names."""
     return [scope for scope in SCOPES if not granted & {scope, *EITHER.get(scope, ())}]
+
+
+def importable() -> dict[str, dict[str, list[str]]]:
+    """Return the scopes as the console imports them (权限管理 → 批量导入/导出权限)."""
+    return {"scopes": {"tenant": sorted(SCOPES), "user": []}}

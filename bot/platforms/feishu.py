@@ -110,8 +110,9 @@ class FeishuPlatform(Platform):
         fresh = asyncio.create_task(keep_going(self._tokens.keep_fresh))
         try:
             await self._chats.load()
-            listeners.bot_user = await self._who_am_i()
             async with listeners:
+                # the console lets nobody choose the long connection before there is one, so nothing is waited for
+                listeners.beside(self._find_out(listeners))
                 listeners.beside(register(self._calls))
                 if self._bot.settings.config.feishu.receive == "webhook":
                     await asyncio.Event().wait()
@@ -120,13 +121,13 @@ class FeishuPlatform(Platform):
         finally:
             await cancel([fresh])
 
-    async def _who_am_i(self) -> str:
-        """Return our own open id, however long it takes: without it nobody can be heard to mention us."""
+    async def _find_out(self, listeners: Listeners) -> None:
+        """Find out our own open id, however long it takes: without it nobody can be heard to mention us."""
         request = BaseRequest.builder().http_method(HttpMethod.GET).uri("/open-apis/bot/v3/info")
-        while True:
+        while not listeners.bot_user:
             try:
                 said = await self._calls.call(request.token_types({AccessTokenType.TENANT}).build())
-                return str(said["bot"]["open_id"])
+                listeners.bot_user = str(said["bot"]["open_id"])
             except (PlatformError, aiohttp.ClientError, TimeoutError, OSError, KeyError) as error:
                 log.warning(
                     "Feishu does not say who the bot is; see `scopebot doctor`", reason=str(error) or repr(error)
