@@ -221,6 +221,7 @@ def test_a_bot_that_waits_for_its_redis_can_be_ended(tmp_path: Path) -> None:
             process.wait(10)
 
 
+@pytest.mark.slow
 def test_a_local_worker_dies_with_a_bot_that_is_killed(tmp_path: Path) -> None:
     clean = {
         name: value for name, value in os.environ.items() if not name.startswith(("SCOPEBOT", "REDIS", "DATABASE"))

@@ -287,6 +287,7 @@ def test_a_starter_that_is_killed_while_it_starts_leads_to_no_second_server(fold
         assert len(servers(folder)) == 1
 
 
+@pytest.mark.slow
 def test_a_server_that_does_not_answer_for_a_while_leads_to_no_second_server(folder: Path) -> None:
     with EmbeddedServer(folder):
         pid = state_of(folder).pid

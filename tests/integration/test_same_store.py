@@ -74,6 +74,7 @@ def test_a_worker_that_is_there_before_the_bot_waits_for_its_word(redis: Redis, 
         assert "SCOPEBOT_ARTIFACTS_URL" in worker.stdout.read()
 
 
+@pytest.mark.slow
 def test_a_worker_leaves_when_the_bot_moves_to_another_store(
     redis: Redis, url: str, tmp_path: Path, make_settings: Callable[..., Settings]
 ) -> None:
@@ -127,6 +128,7 @@ def test_bots_that_start_at_once_on_a_new_store_agree_on_its_mark(redis: Redis, 
     assert set(marks) == {read_mark(store(tmp_path))} == {published(redis)}
 
 
+@pytest.mark.slow
 def test_a_second_bot_on_another_store_does_not_start_beside_a_living_one(
     redis: Redis, url: str, tmp_path: Path
 ) -> None:

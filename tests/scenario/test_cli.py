@@ -161,6 +161,7 @@ def test_chat_stops_the_server_it_started(tmp_path: Path) -> None:
     assert not (tmp_path / "valkey" / "server.json").exists()
 
 
+@pytest.mark.slow
 def test_chat_compares_several_models_after_one_question_and_ends_with_1_where_one_failed(tmp_path: Path) -> None:
     (tmp_path / "scopebot.toml").write_text('[models.gone]\nmodel = "m"\napi_url = "http://127.0.0.1:9/v1"\n')
     told = scopebot(
