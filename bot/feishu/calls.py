@@ -95,9 +95,10 @@ class Calls:
         await self._room(method)
         token = await self._tokens.get()
         answered = await self._ask(request, token, form)
-        if answered.code in BAD_TOKEN and form is None:
+        if answered.code in BAD_TOKEN:
             self._tokens.spurn(token)
-            answered = await self._ask(request, await self._tokens.get(), form)
+            if form is None:  # a form can be sent once
+                answered = await self._ask(request, await self._tokens.get(), form)
         if answered.code == 0 and answered.status < 400:
             data = answered.said.get("data")
             return data if isinstance(data, dict) else answered.said

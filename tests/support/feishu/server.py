@@ -101,6 +101,8 @@ class Server:
 
 async def _content(request: web.Request) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return what a request holds: JSON, or a form whose files have a name and their content."""
+    if not request.body_exists:
+        return {}, {}
     if request.content_type == "application/json":
         return dict(await request.json()), {}
     if request.content_type != "multipart/form-data":
