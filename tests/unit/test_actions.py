@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from support.database import migrated
 from support.services import FakeServices, FixedLinks
 
 from handlers import shortcuts
@@ -18,7 +19,6 @@ from handlers.presses import Presses
 from handlers.registry import Intent, intents
 from handlers.texts import Texts
 from jobs.config import Config
-from jobs.db import migrate, open_engine
 from jobs.lifecycle import RunState
 from jobs.models import EvalSpec, Reproduce, Run, RunResult
 from jobs.store import Store
@@ -34,8 +34,7 @@ STRANGER = {"user": "another", "owns_machine": False}
 
 @pytest.fixture
 def services(tmp_path: Path) -> Iterator[FakeServices]:
-    engine = open_engine(f"sqlite:///{tmp_path / 'db'}")
-    migrate(engine)
+    engine = migrated(tmp_path / "db")
     yield FakeServices(Store(engine), CONFIG)
     engine.dispose()
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import update
+from support.database import migrated
 from support.services import FakeServices
 
 from handlers import questions
@@ -16,7 +17,7 @@ from handlers.incoming import Place
 from handlers.questions import Option, QuestionRow, Questions
 from handlers.reply import Reply
 from jobs.config import Config
-from jobs.db import migrate, open_engine, transaction
+from jobs.db import transaction
 from jobs.lifecycle import RunState
 from jobs.store import Store
 
@@ -28,8 +29,7 @@ ELSEWHERE = Place(platform="console", channel="c", thread="elsewhere")
 
 @pytest.fixture
 def services(tmp_path: Path) -> Iterator[FakeServices]:
-    engine = open_engine(f"sqlite:///{tmp_path / 'db'}")
-    migrate(engine)
+    engine = migrated(tmp_path / "db")
     yield FakeServices(Store(engine), CONFIG)
     engine.dispose()
 

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.database import migrated
 from support.services import FakeServices
 
 from handlers.conversation import converse
 from handlers.incoming import Incoming, Place
 from handlers.reply import Reply
 from jobs.config import Config
-from jobs.db import migrate, open_engine
 from jobs.lifecycle import RunState
 from jobs.models import Run
 from jobs.store import Store
@@ -25,8 +25,7 @@ MESSAGE = "message:1"
 
 @pytest.fixture
 def services(tmp_path: Path) -> Iterator[FakeServices]:
-    engine = open_engine(f"sqlite:///{tmp_path / 'db'}")
-    migrate(engine)
+    engine = migrated(tmp_path / "db")
     yield FakeServices(Store(engine), CONFIG)
     engine.dispose()
 

@@ -6,18 +6,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.database import migrated
 from support.services import FakeServices
 
 from handlers.channel_settings import ChannelSettings
 from handlers.incoming import Place
-from jobs.db import migrate, open_engine
 from jobs.store import Store
 
 
 @pytest.fixture
 def services(tmp_path: Path) -> Iterator[FakeServices]:
-    engine = open_engine(f"sqlite:///{tmp_path / 'db'}")
-    migrate(engine)
+    engine = migrated(tmp_path / "db")
     yield FakeServices(Store(engine))
     engine.dispose()
 

@@ -11,13 +11,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import update
 from sqlalchemy.exc import OperationalError
+from support.database import migrated
 from support.services import FakeServices
 
 from handlers.incoming import Place, Request
 from handlers.message import Buttons, Link, Log, Message, Table
 from handlers.reply import Reply
 from jobs.config import Config
-from jobs.db import migrate, open_engine, transaction
+from jobs.db import transaction
 from jobs.lifecycle import RunState
 from jobs.models import BenchmarkResult, EvalSpec, MetricResult, Progress, Run, RunResult
 from jobs.store import RunRow, Store
@@ -30,8 +31,7 @@ CONFIG = Config.model_validate({
 
 @pytest.fixture
 def services(tmp_path: Path) -> Iterator[FakeServices]:
-    engine = open_engine(f"sqlite:///{tmp_path / 'db'}")
-    migrate(engine)
+    engine = migrated(tmp_path / "db")
     yield FakeServices(Store(engine), CONFIG)
     engine.dispose()
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from support.database import migrated
 from support.services import FakeServices
 
 from handlers.commands.diagnose import LINES, error_lines
@@ -17,7 +18,6 @@ from handlers.pasted_errors import explain
 from handlers.texts import Texts
 from jobs.catalog import snapshot
 from jobs.config import Config
-from jobs.db import migrate, open_engine
 from jobs.dispatch import Place
 from jobs.lifecycle import RunState
 from jobs.models import BenchmarkResult, Failure, MetricResult, Progress, Run, RunResult, Verdict
@@ -40,8 +40,7 @@ openai.APIConnectionError: Connection error to http://10.0.0.5/v1
 @pytest.fixture
 async def services(tmp_path: Path) -> FakeServices:
     """A request for r1, in a thread."""
-    engine = open_engine(f"sqlite:///{tmp_path / 'db'}")
-    migrate(engine)
+    engine = migrated(tmp_path / "db")
     services = FakeServices(Store(engine), CONFIG)
     await services.say("evaluate prod on gsm8k, 20 samples")
     return services

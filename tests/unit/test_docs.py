@@ -12,7 +12,7 @@ from bot.cli import main
 from bot.settings import BotSettings
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/slack.md")
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/slack.md", "docs/feishu.md")
 VARIABLES = {str(field.validation_alias) for field in BotSettings.model_fields.values()}
 
 

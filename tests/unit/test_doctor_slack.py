@@ -11,12 +11,12 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from slack_sdk.oauth.installation_store import Bot
+from support.database import migrated
 
 from bot.doctor import Finding, _guarded, _slack_checks
 from bot.settings import BotSettings
 from bot.slack.installations import Installations
 from bot.slack.manifest import LINK_SCOPES, SCOPES
-from jobs.db import migrate, open_engine
 
 BOT, APP = "xoxb-1-secret", "xapp-1-A1-secret"
 Look = Callable[..., Awaitable[dict[str, Finding]]]
@@ -190,8 +190,7 @@ async def test_installs_need_an_https_address_and_are_counted(look: Look, tmp_pa
     found = await look(**known)
     assert found["Slack installs"].state == "https://bot.example.com/slack/install"
     assert (found["Slack"].ok, found["Slack"].state) == (True, "no workspace has installed it yet")
-    engine = open_engine(f"sqlite:///{tmp_path / 'scopebot.db'}")
-    migrate(engine)
+    engine = migrated(tmp_path / "scopebot.db")
     bot = Bot(team_id="T1", bot_token="xoxb-2", bot_id="B1", bot_user_id="U1", installed_at=1.0)
     await Installations(engine).async_save_bot(bot)
     engine.dispose()

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.database import migrated
 
 from handlers.message import Buttons, Message, Table
 from handlers.paused import paused_message
 from handlers.submit import with_first_looks
 from handlers.texts import Texts
 from handlers.verdicts import verdicts_part
-from jobs.db import migrate, open_engine
 from jobs.evalscope.first_look import LENGTH, FirstLook
 from jobs.evalscope.samples import Sample
 from jobs.lifecycle import RunState
@@ -55,8 +55,7 @@ def verdict(question: str = "What is 2 + 2?") -> Verdict:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    engine = open_engine(f"sqlite:///{tmp_path}/test.db")
-    migrate(engine)
+    engine = migrated(tmp_path / "test.db")
     return Store(engine)
 
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 from redis import Redis
+from support.database import migrated
 from support.services import FakeServices
 
 from handlers.message import Fields
 from jobs import fleet
-from jobs.db import migrate, open_engine
 from jobs.fleet import beat, living_workers
 from jobs.gpus import Gpu, described, inventory
 from jobs.same_store import publish
@@ -162,8 +162,7 @@ def test_a_workers_signs_of_life_carry_its_gpus(workspace: Workspace) -> None:
 
 
 async def test_the_status_names_the_gpus_of_the_workers_that_have_some(tmp_path: Path) -> None:
-    engine = open_engine(f"sqlite:///{tmp_path / 'db'}")
-    migrate(engine)
+    engine = migrated(tmp_path / "db")
     services = FakeServices(Store(engine))
     services.alive = [
         {"name": "w1", "evalscope": "1.14.1", "gpus": "2 × NVIDIA H100 80GB HBM3"},

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import event
+from support.database import migrated
 from support.services import FakeServices
 from support.slack.blocks import check_view
 from support.slack.schema import Report
@@ -21,7 +22,6 @@ from handlers.message import Buttons, Link, Message, Table, Text
 from handlers.message import Progress as ProgressPart
 from handlers.texts import Texts
 from jobs.config import Config
-from jobs.db import migrate, open_engine
 from jobs.dispatch import Place
 from jobs.lifecycle import RunState
 from jobs.models import (
@@ -56,8 +56,7 @@ class Services(FakeServices):
 
 @pytest.fixture
 def services(tmp_path: Path) -> Iterator[Services]:
-    engine = open_engine(f"sqlite:///{tmp_path / 'db'}")
-    migrate(engine)
+    engine = migrated(tmp_path / "db")
     made = Services(Store(engine), Config())
     made.found = {}
     yield made

@@ -19,12 +19,13 @@ from slack_bolt.response import BoltResponse
 from slack_sdk.oauth.installation_store import Bot, Installation
 from slack_sdk.web.async_client import AsyncWebClient
 from sqlalchemy import Engine, func, select, text
+from support.database import migrated
 
 from bot.settings import BotSettings
 from bot.slack.installations import InstallationRow, Installations
 from bot.slack.manifest import SCOPES
 from bot.slack.oauth import STATE_FOR, SignedStates, make_flow
-from jobs.db import migrate, open_engine, reading, transaction
+from jobs.db import reading, transaction
 from jobs.embedded import EmbeddedServer
 
 # slack_sdk names the client by a class that aiohttp will take away
@@ -237,8 +238,7 @@ class Way:
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Engine]:
-    engine = open_engine(f"sqlite:///{tmp_path / 'scopebot.db'}")
-    migrate(engine)
+    engine = migrated(tmp_path / "scopebot.db")
     yield engine
     engine.dispose()
 

@@ -7,11 +7,11 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from support.database import migrated
 
 from handlers import open_requests
 from handlers.incoming import Place
 from jobs.config import Config
-from jobs.db import migrate, open_engine
 from jobs.models import EvalSpec, PerfSpec, Run
 from jobs.store import Store
 from tests.support.services import FakeServices
@@ -24,8 +24,7 @@ CONFIG = Config.model_validate({
 
 @pytest.fixture
 def services(tmp_path: Path) -> Iterator[FakeServices]:
-    engine = open_engine(f"sqlite:///{tmp_path / 'db'}")
-    migrate(engine)
+    engine = migrated(tmp_path / "db")
     yield FakeServices(Store(engine), CONFIG)
     engine.dispose()
 

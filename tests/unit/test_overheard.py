@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text as sql
 from structlog.testing import capture_logs
+from support.database import migrated
 from support.services import FakeServices
 
 from bot.services import make_vocabulary
@@ -18,7 +19,6 @@ from handlers.overheard import is_command, is_plain_answer
 from handlers.understand import understand
 from jobs.catalog import snapshot
 from jobs.config import Config
-from jobs.db import migrate, open_engine
 from jobs.lifecycle import RunState
 from jobs.store import Store
 
@@ -70,8 +70,7 @@ STRANGE = {"会议", "meeting", "paper", "lol", "@bob"}
 
 @pytest.fixture
 def services(tmp_path: Path) -> Iterator[FakeServices]:
-    engine = open_engine(f"sqlite:///{tmp_path / 'db'}")
-    migrate(engine)
+    engine = migrated(tmp_path / "db")
     yield FakeServices(Store(engine), CONFIG)
     engine.dispose()
 

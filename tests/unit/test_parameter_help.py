@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.database import migrated
 from support.services import FakeServices
 
 from handlers.intents.parsed import Vocabulary
@@ -13,7 +14,6 @@ from handlers.message import Link, Message, Table
 from handlers.understand import understand
 from jobs.catalog import BenchmarkInfo, BenchmarkParameter, Catalog, ParameterInfo, snapshot
 from jobs.config import Config
-from jobs.db import migrate, open_engine
 from jobs.models import EvalSpec
 from jobs.store import Store
 
@@ -39,8 +39,7 @@ PUBLISHED = Catalog(
 
 @pytest.fixture
 def services(tmp_path: Path) -> Iterator[FakeServices]:
-    engine = open_engine(f"sqlite:///{tmp_path / 'db'}")
-    migrate(engine)
+    engine = migrated(tmp_path / "db")
     config = Config.model_validate({"models": {"prod": {"model": "m", "api_url": "http://10.0.0.5/v1"}}})
     yield FakeServices(Store(engine), config)
     engine.dispose()

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
+from support.database import migrated
 from support.services import FakeServices, FixedLinks
 
 from handlers.cards import progress_part, result_message, status_message
@@ -16,7 +17,6 @@ from handlers.message import Buttons, Fields, Message, Table
 from handlers.reply import Reply
 from handlers.texts import Texts
 from jobs.config import Config
-from jobs.db import migrate, open_engine
 from jobs.evalscope.perf import perf_arguments, read_levels, reproduce_perf
 from jobs.lifecycle import RunState
 from jobs.models import SPEC, Failure, ModelTarget, PerfLevel, PerfSpec, Progress, Run, RunResult, Spread
@@ -73,8 +73,7 @@ def run(state: RunState = RunState.SUCCEEDED, *levels: PerfLevel, failure: Failu
 
 @pytest.fixture
 def services(tmp_path: Path) -> Iterator[FakeServices]:
-    engine = open_engine(f"sqlite:///{tmp_path / 'db'}")
-    migrate(engine)
+    engine = migrated(tmp_path / "db")
     yield FakeServices(Store(engine), CONFIG)
     engine.dispose()
 
@@ -117,8 +116,7 @@ def test_a_load_that_cannot_be_is_refused(fields: dict[str, Any]) -> None:
 def test_a_spec_of_either_kind_is_read_back_as_what_it_was(tmp_path: Path) -> None:
     mine = spec()
     assert SPEC.validate_python(mine.model_dump(mode="json")) == mine
-    engine = open_engine(f"sqlite:///{tmp_path / 'db'}")
-    migrate(engine)
+    engine = migrated(tmp_path / "db")
     _, runs = Store(engine).add_group(
         source="s", platform="p", channel="c", thread="t", user="u", language="en", text="x", specs=[mine]
     )
@@ -299,8 +297,7 @@ async def test_a_registered_models_own_settings_are_used_where_nothing_else_is_s
         }},
         "defaults": {"model": "own"},
     })  # fmt: skip
-    engine = open_engine(f"sqlite:///{tmp_path / 'own'}")
-    migrate(engine)
+    engine = migrated(tmp_path / "own")
     services = FakeServices(Store(engine), config)
     found = await planned(services, "stress test own, 4 requests")
     assert (found.temperature, found.max_tokens) == (0.3, (64,))
