@@ -7,7 +7,7 @@ import contextlib
 import json
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import IO, TYPE_CHECKING
 
 import click
@@ -17,8 +17,9 @@ from jobs.errors import ScopebotError
 
 if TYPE_CHECKING:
     from bot.app import Bot
+    from bot.classifier import Classifier
     from bot.platforms.console import ConsolePlatform
-    from handlers.intents.parsed import Vocabulary
+    from handlers.intents.parsed import Parsed, Vocabulary
     from jobs.models import Run
 
 
@@ -102,13 +103,12 @@ def chat(messages: tuple[str, ...], *, yes: bool, as_json: bool, stay: bool, ech
 @click.argument("text", required=False)
 @click.option("--jsonl", type=click.File("r", encoding="utf-8"), help='One {"text": …} a line; - for standard input.')
 @click.option("--no-llm", is_flag=True, help="The grammar alone.")
-def parse(text: str | None, jsonl: IO[str] | None, *, no_llm: bool) -> None:  # noqa: ARG001 - until an LLM is beside it
+def parse(text: str | None, jsonl: IO[str] | None, *, no_llm: bool) -> None:
     """Print what the bot understands of TEXT."""
     if (text is None) == (jsonl is None):
         raise click.UsageError("Give TEXT, or --jsonl FILE.")
-    vocabulary = _offline_vocabulary()
-    for line in [text] if jsonl is None else jsonl:
-        click.echo(_parsed_line(line or "", vocabulary, as_jsonl=jsonl is not None))
+    lines = [text or ""] if jsonl is None else jsonl
+    asyncio.run(_parse(lines, as_jsonl=jsonl is not None, with_llm=not no_llm))
 
 
 @main.command()
@@ -297,21 +297,38 @@ def _offline_vocabulary() -> Vocabulary:
     return make_vocabulary(snapshot(), Settings().config)
 
 
-def _parsed_line(line: str, vocabulary: Vocabulary, *, as_jsonl: bool) -> str:
-    """Return one line out for one line in, also where the line is not the JSON it should be."""
+async def _parse(lines: Iterable[str], *, as_jsonl: bool, with_llm: bool) -> None:
+    """Print one line for each, in order; a line that is not the JSON it should be gets one as well."""
+    from bot.classifier import Classifier
+    from bot.settings import BotSettings
+
+    vocabulary = _offline_vocabulary()
+    classifier = Classifier(BotSettings()) if with_llm else None
+    for line in lines:
+        parsed = await _parsed_line(line, vocabulary, classifier, as_jsonl=as_jsonl)
+        click.echo(json.dumps(parsed.model_dump(mode="json"), ensure_ascii=False))
+    if classifier is not None:
+        await classifier.close()
+
+
+async def _parsed_line(line: str, vocabulary: Vocabulary, classifier: Classifier | None, *, as_jsonl: bool) -> Parsed:
     from handlers.incoming import language_of
+    from handlers.intents.combine import combine
     from handlers.intents.parsed import Parsed
+    from handlers.intents.secrets import find_secrets
     from handlers.texts import Texts
     from handlers.understand import understand
 
     try:
         text = str(json.loads(line)["text"] if as_jsonl else line)
-        parsed = understand(text, vocabulary)
-        if parsed.question is not None:
-            parsed = parsed.model_copy(update={"question": Texts(language_of(text))(parsed.question)})
     except (ValueError, KeyError, TypeError):
-        parsed = Parsed(intent="none", question='not a line of {"text": …}')
-    return json.dumps(parsed.model_dump(mode="json"), ensure_ascii=False)
+        return Parsed(intent="none", question='not a line of {"text": …}')
+    parsed = understand(text, vocabulary)
+    if classifier is not None and parsed.by == "grammar" and not find_secrets(text):
+        parsed = combine(parsed, await classifier.classify(text, vocabulary))
+    if parsed.question is None:
+        return parsed
+    return parsed.model_copy(update={"question": Texts(language_of(text))(parsed.question)})
 
 
 if __name__ == "__main__":

@@ -7,12 +7,13 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
+from bot.classifier import Classifier
 from bot.dispatcher import ACTIVE, ask_to_cancel, plan_for
 from handlers.context import Links
-from handlers.intents.parsed import Vocabulary
+from handlers.intents.parsed import Parsed, Vocabulary
 from jobs.artifacts import Artifacts
 from jobs.catalog import CATALOG_KEY, Catalog, snapshot
-from jobs.config import Config, Settings
+from jobs.config import Config
 from jobs.dispatch import Place
 from jobs.events import parse_progress, progress_key
 from jobs.fleet import living_workers, wake_dispatcher
@@ -24,6 +25,8 @@ from jobs.store import Store
 if TYPE_CHECKING:
     from redis import Redis
     from redis.asyncio import Redis as AsyncRedis
+
+    from bot.settings import BotSettings
 
 CATALOG_AGE = 30.0
 """Seconds after which the workers' catalog is looked at again."""
@@ -37,7 +40,7 @@ class BotServices:
     def __init__(
         self,
         *,
-        settings: Settings,
+        settings: BotSettings,
         store: Store,
         artifacts: Artifacts,
         links: Links,
@@ -50,6 +53,7 @@ class BotServices:
         self.links = links
         self.dashboard_url = dashboard_url
         self.artifacts = artifacts
+        self.classifier = Classifier(settings)
         self._redis = redis
         self._queue = queue
         self._vocabulary: Vocabulary | None = None
@@ -66,6 +70,10 @@ class BotServices:
             self._vocabulary = make_vocabulary(catalog, self.config)
             self._looked_at = time.monotonic()
         return self._vocabulary
+
+    async def classify(self, text: str, vocabulary: Vocabulary, thread_run: str | None) -> Parsed | None:
+        """See `Services.classify`."""
+        return await self.classifier.classify(text, vocabulary, thread_run=thread_run)
 
     async def submit(self, runs: list[Run]) -> None:
         """See `Services.submit`."""

@@ -42,6 +42,9 @@ class Services(Protocol):
     async def vocabulary(self) -> Vocabulary:
         """Return the live catalog and the registered names."""
 
+    async def classify(self, text: str, vocabulary: Vocabulary, thread_run: str | None) -> Parsed | None:
+        """Return what the language model reads in a message without secrets; None where none is set, or it fails."""
+
     async def submit(self, runs: list[Run]) -> None:
         """Send waiting runs to the workers."""
 

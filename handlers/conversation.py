@@ -13,8 +13,9 @@ from handlers.context import Context, Services
 from handlers.forms import FORMS
 from handlers.incoming import Incoming, Language, Request
 from handlers.intents.admit import settle
+from handlers.intents.combine import combine
 from handlers.intents.parsed import Parsed, Vocabulary
-from handlers.intents.secrets import find_secrets, redact
+from handlers.intents.secrets import REDACTED, find_secrets, redact
 from handlers.intents.slash import named_intent
 from handlers.message import Form, Message
 from handlers.open_requests import Asked, OpenRequest, OpenRequests, complete
@@ -97,6 +98,8 @@ class Hearing:
             parsed = understand(incoming.text, vocabulary, thread_run=thread)
             asked = await asyncio.to_thread(OpenRequests(self.services.store.engine).of, incoming)
             completed = None if asked is None else complete(parsed, asked.request, incoming.text, vocabulary)
+            if completed is None and incoming.addressed and parsed.by == "grammar" and REDACTED not in incoming.text:
+                parsed = combine(parsed, await self.services.classify(incoming.text, vocabulary, thread))
         if not incoming.addressed:
             answers = completed is not None and is_plain_answer(incoming.text, vocabulary)
             completed = completed if answers else None

@@ -13,6 +13,7 @@ from handlers.intents.flags import COMMANDS
 from handlers.intents.parsed import Parsed
 from handlers.message import Message
 from handlers.policy import invalid
+from handlers.readings import to_be_confirmed
 from handlers.registry import intents
 from handlers.reply import Reply
 from handlers.texts import Texts
@@ -31,6 +32,9 @@ async def perform(parsed: Parsed, context: Context) -> Reply:
     intent = intents().get(parsed.intent)
     if intent is None:
         return _not_understood(parsed, context.texts)
+    unsure = to_be_confirmed(parsed, context)
+    if unsure is not None:
+        return unsure
     try:
         args = intent.args.model_validate(parsed.args)
     except ValidationError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any, Literal
 
 from pydantic import Field, JsonValue, ValidationError
@@ -11,11 +12,13 @@ from handlers.context import Context
 from handlers.message import Message
 from handlers.plan import split_by_benchmark
 from handlers.policy import generation_settings, invalid, resolve_datasets, resolve_model
+from handlers.readings import ask_reading
 from handlers.refusals import left_out, refusal
 from handlers.registry import Args, Intent, Words
 from handlers.reply import Reply
 from handlers.submit import submit
 from jobs.config import ModelEntry
+from jobs.errors import ScopebotError
 from jobs.models import DatasetTarget, EvalSpec, ModelTarget
 
 
@@ -58,8 +61,22 @@ async def handle(args: EvalArgs, context: Context) -> Reply:
     if not args.datasets:
         return Reply(Message(text=texts("ask.which_datasets")), waits=True, missing="datasets")
     specs = await _specs(args, names, context)
-    question = await ask_first(context, specs, said=args.limit is not None)
+    question = await ask_reading(context, specs, await _others(context)) or await ask_first(
+        context, specs, said=args.limit is not None
+    )
     return question or await submit(context, specs, _notes(args, context))
+
+
+async def _others(context: Context) -> list[list[EvalSpec]]:
+    """Return the runs of the other readings of a message; one that comes to nothing is none."""
+    found = []
+    for reading in context.parsed.instead:
+        with contextlib.suppress(ScopebotError, ValidationError):
+            args = EvalArgs.model_validate(reading.args)
+            names = args.models or ((args.model,) if args.model else ())
+            if names and args.datasets:
+                found.append(await _specs(args, names, context))
+    return found
 
 
 async def _specs(args: EvalArgs, names: tuple[str, ...], context: Context) -> list[EvalSpec]:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from pydantic import Field, JsonValue
+import contextlib
+
+from pydantic import Field, JsonValue, ValidationError
 
 from handlers.context import Context
 from handlers.message import Message
 from handlers.perf_plan import Levels, load_seconds, make_spec, plan_levels, requests
 from handlers.policy import resolve_model
+from handlers.readings import ask_reading
 from handlers.refusals import left_out, refusal
 from handlers.registry import Args, Intent, Words
 from handlers.reply import Reply
 from handlers.submit import Choice, ask, submit
-from jobs.errors import InvalidValue
+from jobs.errors import InvalidValue, ScopebotError
 from jobs.models import PerfSpec
 from jobs.sample import PROMPTS
 
@@ -91,6 +94,9 @@ async def handle(args: PerfArgs, context: Context) -> Reply:
         return Reply(Message(text=texts(key, models=registered)), waits=True, missing="model")
     levels = plan_levels(args, pasted=context.parsed.pasted, sentence=context.parsed.by != "command_line")
     specs = [await _spec(args, name, levels, context) for name in names]
+    unsure = await ask_reading(context, specs, await _others(context))
+    if unsure is not None:
+        return unsure
     threshold = config.defaults.confirm_above_samples
     total = requests(specs)
     if sum(map(load_seconds, specs)) > threshold:
@@ -102,6 +108,19 @@ async def handle(args: PerfArgs, context: Context) -> Reply:
         label = texts("button.perf_start") if total is None else texts("button.perf_run", total=total)
         return await ask(context, question, [Choice("run", label, tuple(specs))])
     return await submit(context, specs, _notes(args, levels, specs, context))
+
+
+async def _others(context: Context) -> list[list[PerfSpec]]:
+    """Return the stress tests of the other readings of a message; one that comes to nothing is none."""
+    found = []
+    for reading in context.parsed.instead:
+        with contextlib.suppress(ScopebotError, ValidationError):
+            args = PerfArgs.model_validate(reading.args)
+            levels = plan_levels(args, pasted=False, sentence=True)
+            names = args.models or ((args.model,) if args.model else ())
+            specs = [await _spec(args, name, levels, context) for name in names]
+            found += [specs] if specs else []
+    return found
 
 
 async def _spec(args: PerfArgs, name: str, levels: Levels, context: Context) -> PerfSpec:

@@ -33,6 +33,10 @@ class Parsed(Frozen):
     """The limit was said to be that of each subset, so that there is nothing to ask about it."""
     worded: bool = Field(default=False, exclude=True)
     """Its number of samples was said in a sentence, which leaves open what it counts, although in a command."""
+    doubt: Literal["", "guessed", "differs"] = Field(default="", exclude=True)
+    """Only a language model read it, or two readings differ: nothing starts before the person has said which."""
+    instead: tuple[Parsed, ...] = Field(default=(), exclude=True)
+    """The other reading of a request that was read in two ways."""
     pasted: bool = Field(default=False, exclude=True)
     """It was EvalScope's own command or configuration, so what it leaves out means what EvalScope makes of it."""
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from bot.services import make_vocabulary
 from handlers.conversation import converse
 from handlers.incoming import Incoming
 from handlers.incoming import Place as Where
-from handlers.intents.parsed import Vocabulary
+from handlers.intents.parsed import Parsed, Vocabulary
 from handlers.reply import Reply
 from jobs.catalog import Catalog, snapshot
 from jobs.config import Config
@@ -41,10 +41,18 @@ class FakeServices:
         self.alive: list[dict[str, str]] = [{"name": "w1", "evalscope": "1.14.1", "seen": "now"}]
         self.starting = False
         self.dashboard_url: str | None = None
+        self.read: list[str] = []
+        """What the language model was given to read."""
+        self.reads: Callable[[str, Vocabulary, str | None], Parsed | None] = lambda *_: None
+        """What it reads in it; nothing unless a test says so."""
         self._ids = itertools.count(1)
 
     async def vocabulary(self) -> Vocabulary:
         return make_vocabulary(self.catalog, self.config)
+
+    async def classify(self, text: str, vocabulary: Vocabulary, thread_run: str | None) -> Parsed | None:
+        self.read.append(text)
+        return self.reads(text, vocabulary, thread_run)
 
     async def submit(self, runs: list[Run]) -> None:
         self.submitted += runs
