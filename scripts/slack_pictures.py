@@ -92,6 +92,9 @@ class _Services:
     async def vocabulary(self) -> Any:
         return make_vocabulary(snapshot(), CONFIG)
 
+    async def classify(self, *_said: Any) -> None:
+        """Return nothing: no language model is set."""
+
     async def places(self) -> dict[int, Place]:
         return {14: Place(position=1, reason="workers_busy", starts_in=240)}
 
