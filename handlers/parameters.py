@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from handlers.commands.perf import NOT_YET
 from handlers.intents.admit import refusal
 from handlers.intents.flags import COMMANDS, NEVER
 from handlers.message import Fields, Message, Part, Table, Text
@@ -23,9 +22,8 @@ def reason_of(info: ParameterInfo) -> str | None:
     if parent:
         return None if key in GenerationSettings.model_fields else "refused.not_yet"
     if info.command in {"eval", "perf"}:
-        if info.command == "perf" and info.name in NOT_YET:
-            return "refused.not_yet"
-        return refusal(info.name, intents()[COMMANDS[info.command]])
+        intent = intents()[COMMANDS[info.command]]
+        return "refused.not_yet" if info.name in intent.not_yet else refusal(info.name, intent)
     return NEVER.get(info.command, {}).get(info.name)
 
 

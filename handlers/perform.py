@@ -14,7 +14,7 @@ from handlers.intents.parsed import Parsed
 from handlers.message import Message
 from handlers.policy import invalid
 from handlers.readings import to_be_confirmed
-from handlers.registry import intents
+from handlers.registry import understood
 from handlers.reply import Reply
 from handlers.texts import Texts
 from jobs.errors import NotAllowed, ScopebotError, UnknownBenchmark, UnknownModel
@@ -22,14 +22,13 @@ from jobs.outages import is_outage
 
 log = structlog.get_logger(__name__)
 
-NOT_YET = "refused.not_yet"
 _ASKED_BY: Mapping[type[ScopebotError], str] = {UnknownModel: "model", UnknownBenchmark: "datasets"}
 """Errors that a better name answers."""
 
 
 async def perform(parsed: Parsed, context: Context) -> Reply:
     """Have a request handled by its intent; raises what `guarded` tells."""
-    intent = intents().get(parsed.intent)
+    intent = understood().get(parsed.intent)
     if intent is None:
         return _not_understood(parsed, context.texts)
     unsure = to_be_confirmed(parsed, context)
@@ -39,6 +38,10 @@ async def perform(parsed: Parsed, context: Context) -> Reply:
         args = intent.args.model_validate(parsed.args)
     except ValidationError as error:
         raise invalid(error) from error
+    not_yet = [name for name in intent.args.model_fields if name in args.model_fields_set & intent.not_yet]
+    if not_yet:
+        lines = [context.texts("refused.not_yet", name=name) for name in not_yet]
+        return Reply(Message(text=" ".join(lines)), refused=True)
     return await intent.handle(args, context)
 
 
@@ -46,9 +49,6 @@ def _not_understood(parsed: Parsed, texts: Texts) -> Reply:
     unknown = next((refused for refused in parsed.refused if refused.reason == "refused.unknown_command"), None)
     if unknown is not None:
         return Reply(Message(text=texts(unknown.reason, name=unknown.name, known=", ".join(COMMANDS))), refused=True)
-    not_yet = next((refused for refused in parsed.refused if refused.reason == NOT_YET), None)
-    if not_yet is not None and parsed.question is None:
-        return Reply(Message(text=texts("none.not_yet", name=not_yet.name)), refused=True)
     return Reply(Message(text=texts(parsed.question or "none.sorry")), refused=True)
 
 

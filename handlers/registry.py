@@ -55,6 +55,8 @@ class Intent:
     """Fields without which it has to ask."""
     examples: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Sentences per language, shown by help and checked by a test to parse to this intent."""
+    not_yet: frozenset[str] = frozenset()
+    """Fields that are understood and that the handler cannot do yet: a request with one is refused by its name."""
 
 
 @functools.cache
@@ -66,3 +68,11 @@ def intents() -> Mapping[str, Intent]:
         intent: Intent = importlib.import_module(f"handlers.commands.{module.name}").INTENT
         found[intent.name] = intent
     return found
+
+
+@functools.cache
+def understood() -> Mapping[str, Intent]:
+    """Return every intent that is understood: those that are handled, and those that are still to come."""
+    from handlers.coming import COMING
+
+    return dict(COMING) | dict(intents())

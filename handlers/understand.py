@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import re
+
 from handlers.intents.clean import clean
 from handlers.intents.command_line import parse_command
 from handlers.intents.grammar import parse_text
+from handlers.intents.not_ours import is_not_ours
 from handlers.intents.parameter_question import parse_question
 from handlers.intents.parsed import Parsed, Vocabulary
 from handlers.intents.slash import parse_slash
 from handlers.intents.snippet import parse_snippet
-from handlers.registry import intents
+from handlers.registry import understood
 
 _MOST_COMMANDS = 10
+_PASTED = re.compile(r"[\s`$]*(?:bash|sh|python|json|yaml)?\s*(?:evalscope|python3?|/|from\s|import\s|\{)")
+"""A message that is nothing but a command or a configuration, in which any words may stand as values."""
 
 
 def understand(text: str, vocabulary: Vocabulary, *, thread_run: str | None = None) -> Parsed:
     """Return what `text` asks for; never raises. `thread_run` is the run whose thread it was written in."""
     said = clean(text)
+    if not _PASTED.match(said) and is_not_ours(said):
+        return Parsed(intent="none")
     parsed = (
         parse_question(said, vocabulary)
         or _commands(said, vocabulary)
@@ -47,7 +54,7 @@ def _commands(said: str, vocabulary: Vocabulary) -> Parsed | None:
 
 def _in_thread(parsed: Parsed, thread_run: str) -> Parsed:
     """Let a request about a run that names none mean the thread's."""
-    intent = intents().get(parsed.intent)
+    intent = understood().get(parsed.intent)
     if intent is None or "run" not in intent.args.model_fields or parsed.args:
         return parsed
     return parsed.model_copy(update={"args": {"run": thread_run}})

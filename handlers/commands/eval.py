@@ -41,6 +41,11 @@ class EvalArgs(Args):
     dataset_args: dict[str, dict[str, JsonValue]] | None = None
     dataset_hub: str | None = None
     api_key_name: str | None = None
+    judge: dict[str, JsonValue] | None = None
+    sandbox: bool | dict[str, JsonValue] | None = None
+    analysis_report: bool | None = None
+    use_cache: str | None = Field(None, pattern=r"^r\d{1,9}$")
+    gpu: str | dict[str, JsonValue] | None = None
 
 
 async def handle(args: EvalArgs, context: Context) -> Reply:
@@ -168,4 +173,5 @@ INTENT = Intent(
         "en": ("evaluate qwen-plus on gsm8k, 100 samples", "run mmlu and ceval on prod with temperature 0"),
         "zh": ("用 gsm8k 评测 qwen-plus，100 条", "评测 prod 在 ceval 上的表现，前二十条"),
     },
+    not_yet=frozenset({"judge", "sandbox", "analysis_report", "use_cache", "gpu"}),
 )

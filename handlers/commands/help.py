@@ -66,7 +66,8 @@ def _about(intent: Intent, catalog: Catalog, context: Context) -> Message:
     examples = "\n".join(intent.examples[texts.language])
     parts: list[Part] = [Log(title=texts("help.column.example"), text=examples)]
     if intent.args.model_fields:
-        parts.insert(0, Text(text=texts("help.fields", fields=", ".join(intent.args.model_fields))))
+        fields = ", ".join(name for name in intent.args.model_fields if name not in intent.not_yet)
+        parts.insert(0, Text(text=texts("help.fields", fields=fields)))
     if intent.name in COMMANDS:
         parts += command_parts(intent.name, catalog, texts)
     return Message(text=f"{context.call(intent)}: {texts(f'help.about.{intent.name}')}", parts=tuple(parts))
@@ -122,7 +123,7 @@ INTENT = Intent(
     handle=handle,
     slash=("/help", "/帮助"),
     words=Words(
-        en=("help", "what can you do", "how do i", "how do you work", "usage", "hello", "hi"),
+        en=("help", "what can you do", "how do i", "how do you work", "usage"),
         zh=(
             "帮助",
             "你能做什么",
@@ -132,7 +133,6 @@ INTENT = Intent(
             "如何使用",
             "怎么用",
             "使用说明",
-            "你好",
             "你会什么",
         ),
     ),

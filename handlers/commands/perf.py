@@ -19,12 +19,6 @@ from jobs.errors import InvalidValue, ScopebotError
 from jobs.models import PerfSpec
 from jobs.sample import PROMPTS
 
-NOT_YET = (
-    "sla_auto_tune", "sla_variable", "sla_params", "sla_num_runs", "sla_upper_bound", "sla_lower_bound",
-    "sla_fixed_parallel", "sla_number_multiplier", "multi_turn", "min_turns", "max_turns",
-)  # fmt: skip
-"""What is understood and cannot be run yet."""
-
 
 class PerfArgs(Args):
     """What a stress test can say."""
@@ -82,9 +76,6 @@ async def handle(args: PerfArgs, context: Context) -> Reply:
     refused = refusal(context)
     if refused is not None:
         return refused
-    missing = [texts("refused.not_yet", name=name) for name in NOT_YET if getattr(args, name) is not None]
-    if missing:
-        return Reply(Message(text=" ".join(missing)), refused=True)
     names = args.models or ((args.model,) if args.model else ())
     if not names and config.defaults.model is not None:
         names = (config.defaults.model,)
@@ -167,6 +158,14 @@ INTENT = Intent(
             "load testing",
             "perf test",
             "perf",
+            "how fast is",
+            "how fast does",
+            "how fast can",
+            "response time",
+            "response times",
+            "ramp",
+            "ramp up",
+            "hammer",
             "performance test",
             "pressure test",
             "speed test",
@@ -191,6 +190,9 @@ INTENT = Intent(
             "性能测试",
             "负载测试",
             "测速",
+            "响应时间",
+            "并发能力",
+            "首 token 延迟",
             "吞吐量",
             "吞吐",
             "首字延迟",
@@ -207,4 +209,8 @@ INTENT = Intent(
         ),
         "zh": ("压测一下 prod，并发从 1 到 32", "压测 prod，并发10，持续60秒"),
     },
-)
+    not_yet=frozenset({
+        "sla_auto_tune", "sla_variable", "sla_params", "sla_num_runs", "sla_upper_bound", "sla_lower_bound",
+        "sla_fixed_parallel", "sla_number_multiplier", "multi_turn", "min_turns", "max_turns",
+    }),
+)  # fmt: skip

@@ -11,7 +11,7 @@ from pydantic import JsonValue
 
 from handlers.intents.admit import settle
 from handlers.intents.parsed import Parsed
-from handlers.registry import intents
+from handlers.registry import understood
 
 log = structlog.get_logger(__name__)
 
@@ -68,7 +68,7 @@ def _merged(grammar: Parsed, llm: Parsed) -> Parsed:
                 args[name] = value
         elif name in TOLD and _folded(known) != _folded(value):
             differs = True
-    settled = settle(intents()[grammar.intent], args, grammar.refused).model_copy(
+    settled = settle(understood()[grammar.intent], args, grammar.refused).model_copy(
         update={"by": "both", "more": grammar.more, "question": grammar.question, "per_subset": grammar.per_subset}
     )
     if len(llm.more) != len(grammar.more) and _changes(llm):

@@ -14,7 +14,7 @@ from handlers.intents.lexicon import FLAGS, STOP
 from handlers.intents.names import MARKS, Kind, Mention, mask, mentions, wanted
 from handlers.intents.parsed import Refused, Vocabulary
 from handlers.intents.phrases import RUNNING, phrases
-from handlers.intents.settings import Settings, read_numbers, read_words
+from handlers.intents.settings import ADDRESS, Settings, read_numbers, read_words
 from handlers.registry import Intent
 from jobs.catalog import BenchmarkInfo, plain
 from jobs.models import GenerationSettings
@@ -38,6 +38,14 @@ _LABEL = re.compile(
     FLAGS,
 )
 _OBJECT = re.compile(rf"\s*(?P<fill>{_FILL}){_LIST}", FLAGS)
+_BESIDE_ADDRESS = re.compile(
+    rf"(?P<before>{_NAME})\s*,?\s*(?:\(|which\s+is\s+|that\s+(?:is|runs)\s+|served\s+|hosted\s+|running\s+|deployed\s+|listening\s+)*"
+    rf"(?:at|on|@|behind|from|via|under|部署在|跑在|在|地址(?:是|为)?|url)\s*[:=]?\s*(?:the\s+)?{ADDRESS}{{5,}}"
+    rf"|{ADDRESS}{{5,}}\s*/?\s*[,(]?\s*(?:上面|上|里面|里|那边|那个)?的?\s*(?:(?:with|using|the|model|模型|named|called|叫|名为|名字|is|是|为|=|:)\s*)*"
+    rf"(?P<after>(?!(?:on|with|for|in|at|using|against|and|to|as|over)\b){_NAME})",
+    FLAGS,
+)
+"""The name of a model that an endpoint serves: "my-model at http://…", "http://… 上的 my-model"."""
 _ONE = re.compile(_ITEM, FLAGS)
 _LOOKS_NAMED = re.compile(r"(?=.*[\d_/\-])[A-Za-z].*|[a-z]+[A-Z].*|[A-Z]{2,}.*|.*(?:bench|eval)", re.DOTALL)
 _NEXT = re.compile(r"\s*(?:$|[,;.?!\x01\x02]|(?:on|against|with|using|in|at|for|via)(?!\w)|[\u4e00-\u9fff])", FLAGS)
@@ -65,6 +73,8 @@ def read_eval(intent: Intent, text: str, vocabulary: Vocabulary) -> tuple[dict[s
     read_numbers(settings)
     settings.left = squeeze(settings.left)
     out += [refused(name, "refused.not_yet") for name in settings.unhandled]
+    if not names["model"] and (served := served_at(settings.left)) is not None:
+        names["model"] = [served]
     subsets, left = _subsets(settings.left, names["dataset"], vocabulary)
     for kind, values in _unknown(left, names).items():
         names[kind] += [value for value in values if value not in names[kind]]
@@ -113,6 +123,15 @@ def _unknown(left: str, names: dict[Kind, list[str]]) -> dict[Kind, list[str]]:
         "model": list(dict.fromkeys(found["model"])),
         "dataset": [value for value in dict.fromkeys(found["dataset"]) if value not in taken],
     }
+
+
+def served_at(left: str) -> str | None:
+    """Return the name of the model that stands beside an endpoint's address."""
+    for match in _BESIDE_ADDRESS.finditer(left):
+        word = (match["before"] or match["after"]).rstrip(".:-+")
+        if word.lower() not in STOP and len(word) > 1:
+            return word
+    return None
 
 
 def objects(left: str, start: int) -> list[str]:

@@ -12,6 +12,7 @@ from handlers.intents.clean import squeeze, without_ticks
 from handlers.intents.eval_request import read_eval
 from handlers.intents.lexicon import FLAGS, RUN_RANGE, RUN_REF, RUN_WORDS, STOP, TAGS
 from handlers.intents.names import Kind, Mention, mask, mentions, wanted
+from handlers.intents.not_ours import small_talk
 from handlers.intents.numbers import NUMBER, to_int
 from handlers.intents.parsed import Parsed, Vocabulary
 from handlers.intents.perf_request import read_perf
@@ -19,7 +20,6 @@ from handlers.intents.phrases import (
     CASUAL,
     DENIED,
     DESCRIBE,
-    FUTURE,
     TRAINING,
     Phrase,
     asks_for_training,
@@ -27,9 +27,12 @@ from handlers.intents.phrases import (
     choose,
     phrases,
 )
+from handlers.intents.rag_request import read_rag
+from handlers.intents.schedule_request import SCHEDULE_REF, read_schedule
 from handlers.intents.secrets import REDACTED, find_secrets, redact
 from handlers.intents.setting_words import PER_SUBSET
-from handlers.registry import MOST_RUNS, Intent, intents
+from handlers.intents.spelling import mend
+from handlers.registry import MOST_RUNS, Intent, understood
 
 _MOST_REQUESTS = 10
 _ASKS_HOW_IT_GOES = re.compile(
@@ -73,7 +76,6 @@ _LOOKING = re.compile(
     r"what about|怎么样|如何|查看|看看|看一下|看|咋样|[\s?.!,的了]|了吗)+",
     FLAGS,
 )
-_COMPARE = re.compile(r"\bcompar(?:e|ison)\b|对比|比较", FLAGS)
 _WHOLE_SET = r"(?:(?:whole|entire|full|complete)\s+(?:set|thing|benchmark|data\s?set|test\s?set))"
 _FULL = re.compile(
     rf"\b(?:in\s+full|full\s+run|(?:on|over|with|using)\s+(?:everything|all(?:\s+of\s+(?:it|them))?|the\s+{_WHOLE_SET})|"
@@ -103,6 +105,22 @@ _OFF = re.compile(
 )
 _ON = re.compile(r"\b(?:on|start|enable|keep|again|resume|post|turn\s+on)\b|开|恢复|要(?!吗)|发到", FLAGS)
 _ASKS_WHETHER = re.compile(r"^\W*(?:are|is|do|does)\b|吗|是否|有没有", FLAGS)
+_ENDS = re.compile(
+    r"\b(?:unschedule|cancel|stop|delete|remove|drop|end|kill|disable|turn\s+off|get\s+rid\s+of|no\s+more)\b"
+    r"|取消|停|删|去掉|移除|关掉|不要|别再",
+    FLAGS,
+)
+_SCHEDULED = re.compile(
+    r"\b(?:un)?schedules?\b(?!\s+(?:a|an|to|for)\b)|\bscheduled\s+(?:runs?|jobs?|posts?|tasks?|evaluations?|evals?|reports?|things?)\b"
+    r"|\b(?:is|are|what's|have\s+(?:you\s+)?(?:got\s+)?)\s*scheduled\b|定时(?:任务|评测|播报|列表)?",
+    FLAGS,
+)
+_DAYS_BACK = re.compile(
+    rf"(?:\b(?:last|past|previous)|最近|过去|近)的?\s*(?P<n>{NUMBER})?\s*(?:个)?(?P<unit>days?|weeks?|months?|天|日|周|星期|月)"
+    r"|\bthis\s+(?P<this>week|month)\b|(?P<zh>本周|这周|本月|这个月|今天|这个星期)|\b(?P<today>today)\b",
+    FLAGS,
+)
+_DAYS = {"day": 1, "week": 7, "month": 30, "天": 1, "日": 1, "周": 7, "星期": 7, "月": 30}
 _ERROR = re.compile(
     r"\b\w*(?:Error|Exception|Timeout)\b|\bTraceback\b|\b[45]\d\d\b|报错|异常|\bno space left\b|\brefused\b|"
     r"\bno module named\b|\bout of memory\b",
@@ -120,9 +138,12 @@ _NAMED = re.compile(
 
 def parse_text(text: str, vocabulary: Vocabulary) -> Parsed:
     """Return the first request of cleaned `text` with the others in `more`; intent "none" where there is none."""
+    if (polite := small_talk(text)) is not None:
+        return Parsed(intent="none", question=polite)
     secret = bool(find_secrets(text))
     requests: list[Parsed] = []
-    for piece in _pieces(squeeze(without_ticks(redact(text).replace(REDACTED, " "))), vocabulary):
+    said = mend(squeeze(without_ticks(redact(text).replace(REDACTED, " "))), vocabulary)
+    for piece in _pieces(said, vocabulary):
         request = _request(piece, vocabulary)
         if requests and requests[0].intent == "none":
             requests.clear()
@@ -176,6 +197,10 @@ def _opens_request(piece: str, vocabulary: Vocabulary) -> bool:
 
 
 def _request(text: str, vocabulary: Vocabulary) -> Parsed:
+    ends = SCHEDULE_REF.search(text) and _ENDS.search(text)
+    scheduled = None if ends else read_schedule(text, lambda rest: parse_text(rest, vocabulary))
+    if scheduled is not None:
+        return scheduled
     found = mentions(text, vocabulary)
     masked = mask(text, found)
     named = phrases(masked)
@@ -185,13 +210,9 @@ def _request(text: str, vocabulary: Vocabulary) -> Parsed:
     name = _intent_of(masked, named, found)
     if name is None and _TRACEBACK.search(text):
         name = "diagnose"
-    if name in {None, "eval"}:
-        for future, pattern in FUTURE:
-            if future not in intents() and pattern.search(text):
-                return Parsed(intent="none", refused=(refused(future, "refused.not_yet"),))
     if name is None:
         return Parsed(intent="none")
-    return _read(intents()[name], text, vocabulary, found)
+    return _read(understood()[name], text, vocabulary, found)
 
 
 def _intent_of(masked: str, named: list[Phrase], found: list[Mention]) -> str | None:
@@ -210,8 +231,8 @@ def _intent_of(masked: str, named: list[Phrase], found: list[Mention]) -> str | 
         return "status"
     if loads and loads[0].intent == "perf" and not run and not DENIED.search(masked) and named[0].said not in HOW:
         return "perf"
-    if _COMPARE.search(masked) and not any(phrase.intent == "eval" for phrase in named):
-        return "eval" if kinds == {"model", "dataset"} and _COUNT.search(masked) else None
+    if any(phrase.intent == "compare" for phrase in named):
+        return _compared(masked, named, found)
     if kinds == {"model", "dataset"} and named and all(phrase.weak and phrase.said not in DESCRIBE for phrase in named):
         return None if DENIED.search(masked) else "eval"
     if any(phrase.said in DESCRIBE for phrase in named) and _only_describes(named, kinds):
@@ -223,8 +244,20 @@ def _intent_of(masked: str, named: list[Phrase], found: list[Mention]) -> str | 
     return name
 
 
+def _compared(masked: str, named: list[Phrase], found: list[Mention]) -> str | None:
+    """Return whether old results are compared, or models evaluated so that they can be."""
+    if any(phrase.intent == "eval" and not phrase.weak for phrase in named):
+        return "eval"
+    models = sum(len(mention.values) for mention in found if mention.kind == "model")
+    return "compare" if models > 1 or _runs_of(masked) or any(mention.kind == "dataset" for mention in found) else None
+
+
 def _outright(masked: str, found: list[Mention]) -> str | None:
     """Return what a sentence asks for by its whole form, whatever words of other intents are in it."""
+    if _ENDS.search(masked) and (SCHEDULE_REF.search(masked) or _SCHEDULED.search(masked)):
+        return "unschedule"
+    if _SCHEDULED.search(masked):
+        return "schedules"
     if _HEADLINES.search(masked):
         return "headlines"
     if asks_why(masked):
@@ -242,9 +275,21 @@ def _read(intent: Intent, text: str, vocabulary: Vocabulary, found: list[Mention
         return _with_unit(settle(intent, *read_eval(intent, text, vocabulary)), text)
     if intent.name == "perf":
         return settle(intent, *read_perf(intent, text, vocabulary))
+    if intent.name == "rag":
+        return settle(intent, read_rag(text, vocabulary))
+    if intent.name == "compare" and (evaluation := _to_be_evaluated(text, vocabulary)) is not None:
+        return evaluation
     if intent.name == "rerun":
         return _with_unit(_read_rerun(intent, text, vocabulary), text)
     return settle_each(intent, _READERS.get(intent.name, _read_runs)(intent, text, found))
+
+
+def _to_be_evaluated(text: str, vocabulary: Vocabulary) -> Parsed | None:
+    """Return the evaluation that a comparison asks for by saying how many samples, or how; None for old results."""
+    evaluation = understood()["eval"]
+    parsed = _read(evaluation, text, vocabulary, [])
+    how = {"limit", "generation_config", "repeats", "dataset_args", "eval_batch_size", "seed", "api_url"}
+    return parsed if how & parsed.args.keys() and "datasets" in parsed.args else None
 
 
 def _with_unit(parsed: Parsed, text: str) -> Parsed:
@@ -318,6 +363,41 @@ def _read_benchmarks(_intent: Intent, text: str, found: list[Mention]) -> dict[s
     return {"query": said} if said and (about or said.isascii() or len(said) <= 12) else {}
 
 
+def _read_compare(_intent: Intent, text: str, found: list[Mention]) -> dict[str, JsonValue]:
+    """compare: runs, or models on data sets."""
+    if runs := _runs_of(mask(text, found)):
+        return {"runs": list[JsonValue](runs)}
+    return _named(text, found, "models") | _named(text, found, "datasets")
+
+
+def _read_leaderboard(_intent: Intent, text: str, found: list[Mention]) -> dict[str, JsonValue]:
+    """leaderboard: of which data sets, of how many days."""
+    args = _named(text, found, "datasets")
+    if (match := _DAYS_BACK.search(mask(text, found))) is not None:
+        unit = match["unit"] or match["this"] or match["zh"] or "day"
+        days = next(days for name, days in _DAYS.items() if name in unit.lower())
+        args["last_days"] = days * (to_int(match["n"] or "1") or 1)
+    return args
+
+
+def _named(text: str, found: list[Mention], field: str) -> dict[str, JsonValue]:
+    """Return the models or the data sets that are meant, under the name that a request has for them."""
+    kind = field.removesuffix("s")
+    values = [value for mention in wanted(text, found) if mention.kind == kind for value in mention.values]
+    return {field: list[JsonValue](dict.fromkeys(values))} if values else {}
+
+
+def _read_unschedule(_intent: Intent, text: str, _found: list[Mention]) -> dict[str, JsonValue]:
+    """unschedule: the schedule that is named."""
+    match = SCHEDULE_REF.search(text)
+    return {} if match is None else {"schedule": f"s{int(next(group for group in match.groups() if group))}"}
+
+
+def _read_nothing(_intent: Intent, _text: str, _found: list[Mention]) -> dict[str, JsonValue]:
+    """schedules: nothing more is said."""
+    return {}
+
+
 def _read_diagnose(intent: Intent, text: str, found: list[Mention]) -> dict[str, JsonValue]:
     """diagnose: a run, several, or an error that is pasted."""
     if runs := _read_runs(intent, text, found):
@@ -344,6 +424,10 @@ def _read_help(_intent: Intent, text: str, found: list[Mention]) -> dict[str, Js
 
 _READERS: dict[str, Callable[[Intent, str, list[Mention]], dict[str, JsonValue]]] = {
     "cancel": _read_cancel,
+    "compare": _read_compare,
+    "leaderboard": _read_leaderboard,
+    "schedules": _read_nothing,
+    "unschedule": _read_unschedule,
     "diagnose": _read_diagnose,
     "headlines": _read_headlines,
     "results": _read_results,

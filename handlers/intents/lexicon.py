@@ -6,7 +6,8 @@ import re
 from collections.abc import Mapping
 
 
-def _words(text: str) -> frozenset[str]:
+def words(text: str) -> frozenset[str]:
+    """Return the words of a text."""
     return frozenset(text.split())
 
 
@@ -21,7 +22,7 @@ RUN_RANGE = re.compile(
 )
 RUN_WORDS = re.compile(
     r"\brun\s*#?\s?(\d{1,9})(?=\s*(?:$|[?!.,;:'\u4e00-\u9fff]|(?:status|results?|scores?|logs?|doing|going|finished|done|still|"
-    r"now|progress|report|yet|look)\b))|(?:运行|任务)\s*#?(\d{1,9})(?!\s*[条题个%\d])",
+    r"now|progress|report|yet|look|please|pls|and|or|with|on|again|for|at|fail\w*|die|crash\w*|took|take|so|in)\b))|(?:运行|任务)\s*#?(\d{1,9})(?!\s*[条题个%\d])",
     FLAGS,
 )
 
@@ -113,7 +114,7 @@ MODELISH = re.compile(
 )
 """What a model id looks like by its shape: owner/name-7b, my-model-7b."""
 
-STOP = _words(
+STOP = words(
     """a about again all also an and any are as at back be before best better both but by can check chosen compare
     could current data day days default do does done each else every everything except fast few first for from full
     get give go good great he hello help here hi how i if in instead into is it its job just keep last later least
@@ -131,7 +132,7 @@ STOP = _words(
 )
 """Words that are never a name, however they stand."""
 
-SENTENCE_WORDS = _words(
+SENTENCE_WORDS = words(
     """on with and at using the my our please for of to evaluate run test use model benchmark samples questions shot
     limit temperature against from only first subset times"""
 )

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from handlers.intents.grammar import parse_text
 from handlers.intents.llm_schema import NONE, fields_of
 from handlers.intents.parsed import Parsed, Vocabulary
-from handlers.registry import intents
+from handlers.registry import intents, understood
 from handlers.texts import Texts
 
 MOST_MESSAGE = 2_000
@@ -54,8 +54,7 @@ def messages(text: str, vocabulary: Vocabulary, about: Mapping[str, str] | None 
 def _system(vocabulary: Vocabulary) -> str:
     texts = Texts("en")
     lines = [
-        f"- {name}: {texts(f'help.about.{name}')}. Values: {', '.join(fields_of(name)) or 'none'}."
-        for name in intents()
+        f"- {name}: {_about(name, texts)}. Values: {', '.join(fields_of(name)) or 'none'}." for name in understood()
     ]
     benchmarks = [info.name for info in vocabulary.catalog.benchmarks][:MOST_BENCHMARKS]
     return "\n".join([
@@ -66,6 +65,10 @@ def _system(vocabulary: Vocabulary) -> str:
     ])  # fmt: skip
 
 
+def _about(name: str, texts: Texts) -> str:
+    return texts(f"help.about.{name}" if name in intents() else f"coming.{name}")
+
+
 @functools.cache
 def _examples() -> Sequence[tuple[str, str]]:
     """Return messages with their answers: one of each intent in each language in turn, and what is out of scope."""
@@ -73,7 +76,7 @@ def _examples() -> Sequence[tuple[str, str]]:
 
     vocabulary = Vocabulary(snapshot(), models=frozenset({"prod", "qwen-plus"}))
     found = []
-    for number, intent in enumerate(intents().values()):
+    for number, intent in enumerate(understood().values()):
         said = intent.examples["zh" if number % 2 else "en"][0]
         found.append((said, answer_of(parse_text(said, vocabulary))))
     none = json.dumps({"requests": [{"intent": NONE, "values": []}]})
@@ -101,5 +104,5 @@ def _values(parsed: Parsed) -> list[dict[str, str]]:
             found.append((name, ", ".join(map(str, value))))
         else:
             found.append((name, value))
-    known = fields_of(parsed.intent) if parsed.intent in intents() else {}
+    known = fields_of(parsed.intent) if parsed.intent in understood() else {}
     return [{"name": name, "value": str(value)} for name, value in found if name in known]

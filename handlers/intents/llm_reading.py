@@ -28,7 +28,8 @@ from handlers.intents.llm_schema import (
 from handlers.intents.names import dataset_name, mentions
 from handlers.intents.numbers import FRACTION, NUMBER, to_number
 from handlers.intents.parsed import Parsed, Vocabulary
-from handlers.registry import intents
+from handlers.intents.when import read_when
+from handlers.registry import understood
 from jobs.catalog import SUITES, plain
 
 _NUMBERS = re.compile(rf"{FRACTION}|{NUMBER}(?:\s?%|\s?per\s?cent)?|百分之[\d一二三四五六七八九十百]+", FLAGS)
@@ -138,7 +139,7 @@ class Evidence:
 
 def _request(said: Request, evidence: Evidence, dropped: list[str]) -> Parsed:
     """Return one request with what the message says of it."""
-    if said.intent not in intents():
+    if said.intent not in understood():
         return Parsed(intent=NONE, by="llm")
     fields = fields_of(said.intent)
     values: dict[str, list[JsonValue]] = {}
@@ -149,8 +150,11 @@ def _request(said: Request, evidence: Evidence, dropped: list[str]) -> Parsed:
             dropped.append(f"{each.name}={each.value[:60]}")
         elif value not in values.setdefault(each.name, []):
             values[each.name].append(value)
-    intent = intents()[said.intent]
-    return settle(intent, _args(said.intent, values)).model_copy(update={"by": "llm"})
+    intent = understood()[said.intent]
+    args = _args(said.intent, values)
+    if said.intent == "schedule" and (when := read_when(evidence.text)) is not None:
+        args |= {name: said for name, said in (("cron", when.cron), ("timezone", when.timezone)) if said is not None}
+    return settle(intent, args).model_copy(update={"by": "llm"})
 
 
 def _value(name: str, kind: Kind, said: str, evidence: Evidence) -> JsonValue | None:
@@ -161,7 +165,7 @@ def _value(name: str, kind: Kind, said: str, evidence: Evidence) -> JsonValue | 
 
 def _args(intent: str, values: Mapping[str, Sequence[JsonValue]]) -> dict[str, JsonValue]:
     """Return values under the names that the intent's request has for them."""
-    known = intents()[intent].args.model_fields
+    known = understood()[intent].args.model_fields
     args: dict[str, JsonValue] = {}
     generation: dict[str, JsonValue] = {}
     for_benchmarks: dict[str, JsonValue] = {}

@@ -14,7 +14,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 
 from handlers.intents.flags import NEVER
-from handlers.registry import intents
+from handlers.registry import understood
 from jobs.models import GenerationSettings
 
 Kind = Literal["text", "whole", "number", "flag", "names", "numbers"]
@@ -22,10 +22,12 @@ MOST_REQUESTS, MOST_VALUES, MOST_CHARACTERS = 5, 16, 300
 NONE = "none"
 _LISTS = {"models": "model", "datasets": "dataset", "tags": "tag", "runs": "run"}
 """Fields of several, and the name under which each of them is said."""
-_NOT_SAID = frozenset(
-    {"eval_type", "eval_backend", "api", "dataset_hub", "dataset_args", "generation_config", "command"}
-)
-"""Fields that no sentence names as such; `dataset_args` and `generation_config` have names of their own below."""
+_NOT_SAID = frozenset({
+    "eval_type", "eval_backend", "api", "dataset_hub", "dataset_args", "generation_config", "command", "cron",
+    "timezone", "request",
+})  # fmt: skip
+"""Fields that no sentence names as such: `dataset_args` and `generation_config` have names of their own below, and when
+something is to come again is read by the grammar."""
 _FOR_BENCHMARKS: Mapping[str, Kind] = {"few_shot_num": "whole", "subset_list": "names"}
 """What is said of benchmarks beside their names."""
 
@@ -33,7 +35,7 @@ _FOR_BENCHMARKS: Mapping[str, Kind] = {"few_shot_num": "whole", "subset_list": "
 @functools.cache
 def fields_of(intent: str) -> Mapping[str, Kind]:
     """Return the names under which an intent's values are said, with what kind of value each is."""
-    found = intents()[intent]
+    found = understood()[intent]
     kinds: dict[str, Kind] = {}
     for name, field in found.args.model_fields.items():
         if name in _NOT_SAID or name in NEVER.get(intent, {}):
@@ -57,10 +59,10 @@ def fields_of(intent: str) -> Mapping[str, Kind]:
 @functools.cache
 def schema() -> dict[str, Any]:
     """Return the JSON schema of an answer; it is closed, and strict in OpenAI's sense."""
-    names = sorted({name for intent in intents() for name in fields_of(intent)})
+    names = sorted({name for intent in understood() for name in fields_of(intent)})
     value = _closed({"name": {"type": "string", "enum": names}, "value": {"type": "string"}})
     request = _closed({
-        "intent": {"type": "string", "enum": [*intents(), NONE]},
+        "intent": {"type": "string", "enum": [*understood(), NONE]},
         "values": {"type": "array", "items": value},
     })  # fmt: skip
     return _closed({"requests": {"type": "array", "items": request}})

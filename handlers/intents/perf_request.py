@@ -10,7 +10,7 @@ from pydantic import JsonValue
 from handlers.intents.admit import refused
 from handlers.intents.assign import assign
 from handlers.intents.clean import squeeze
-from handlers.intents.eval_request import objects
+from handlers.intents.eval_request import objects, served_at
 from handlers.intents.flags import table
 from handlers.intents.lexicon import FLAGS
 from handlers.intents.names import mask, mentions, wanted
@@ -28,7 +28,7 @@ from handlers.intents.perf_words import (
     TUNE,
 )
 from handlers.intents.phrases import phrases
-from handlers.intents.settings import READ, read_words
+from handlers.intents.settings import ADDRESS, READ, read_words
 from handlers.registry import Intent
 
 _PAIR = re.compile(
@@ -76,8 +76,10 @@ def read_perf(intent: Intent, text: str, vocabulary: Vocabulary) -> tuple[dict[s
     _read_words(load)
     _read_numbers(load)
     names = list(dict.fromkeys(value for mention in kept if mention.kind == "model" for value in mention.values))
+    if not names and (served := served_at(load.left)) is not None:
+        names = [served]
     if not names:
-        left = squeeze(load.left.replace(READ, " , "))
+        left = squeeze(load.left.replace(READ, " , ").replace(ADDRESS, " , "))
         said = next((phrase for phrase in phrases(left) if phrase.intent == "perf"), None)
         names = objects(left, said.end) if said is not None else []
     datasets = [value for mention in kept if mention.kind == "dataset" for value in mention.values]

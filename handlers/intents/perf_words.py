@@ -28,6 +28,7 @@ _CONCURRENCY = (
     r"(?:\bconcurrenc(?:y|ies)(?:\s+levels?)?|\bparallel(?:ism)?(?!\s+requests)|\b(?:ramp|sweep)(?:ing)?(?:\s+up)?"
     r"(?:\s+(?:over|through|concurrency|users))*|并发(?:用户)?(?:数|度|量|级别|梯度)?|同时)"
 )
+_RAMPED = r"\b(?:ramp|sweep)(?:ing)?(?:\s+up)?\s+(?:the\s+)?\x01+\s*(?:over|through|at|with|to|across)?\s*"
 _AT_ONCE = (
     r"\s*-?(?:(?:concurrent|parallel|simultaneous|virtual)\s*(?:requests?|users?|connections?|clients?|calls?|streams?)?"
     r"|requests?\s+(?:in\s+parallel|at\s+(?:once|a\s+time))|in\s+parallel|at\s+(?:once|a\s+time)|users?(?!\w)"
@@ -55,6 +56,8 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
     ("range", rf"{_CONCURRENCY}{_IS}{R}"),
     ("range", rf"{R}{_AT_ONCE}"),
     ("upto", rf"{_CONCURRENCY}\s*(?:up\s+to|逐步(?:加|增加)?到|最[高大](?:到)?|加到)\s*(?P<list>\d{{1,5}})"),
+    ("range", rf"{_RAMPED}{R}{_NOT_OTHER}"),
+    ("parallel", rf"{_RAMPED}{L}{_NOT_OTHER}"),
     ("parallel", rf"{_CONCURRENCY}{_IS}{L}{_NOT_OTHER}"),
     ("rate", rf"(?:\b(?:request\s+)?rates?\b|\bqps\b|\brps\b|(?:请求)?速率){_IS}{L}(?:\s*{_PER_SECOND})?{_NOT_OTHER}"),
     ("rate", rf"(?:\bat\s+|\bwith\s+)?{L}\s*{_PER_SECOND}"),

@@ -7,7 +7,7 @@ import re
 from typing import NamedTuple
 
 from handlers.intents.lexicon import FLAGS
-from handlers.registry import intents
+from handlers.registry import understood
 
 DESCRIBE = frozenset({
     "what is", "what does", "tell me about", "describe", "how many samples does", "what subsets", "介绍一下", "是什么",
@@ -16,7 +16,7 @@ DESCRIBE = frozenset({
 """What asks about one benchmark."""
 
 WEAK = DESCRIBE | {
-    "help", "hi", "hello", "你好", "帮助", "帮帮我", "usage", "report", "output of", "输出", "queue", "队列", "报告",
+    "help", "帮助", "帮帮我", "usage", "report", "output of", "输出", "queue", "队列", "报告",
     "基准", "数据集", "how do i", "怎么用", "finished", "why", "how come", "what happened", "为什么", "为啥", "为何",
 }  # fmt: skip
 """Phrases that only count when nothing stronger is said: "hi, can you help me evaluate …"."""
@@ -62,22 +62,6 @@ TRAINING = re.compile(
     FLAGS,
 )  # fmt: skip
 
-_PERF = (
-    r"\b(?:(?:load|stress)[\s-]?test(?:ing)?|throughput|ttft|tpot|qps|requests per second|sla)\b|"
-    r"压测|压力测试|性能测试|吞吐|首字延迟"
-)
-_PERIOD = r"(?:day|night|morning|evening|week|month|hour|(?:mon|tues|wednes|thurs|fri|satur|sun)day)"
-_SCHEDULE = (
-    rf"\bevery\s+(?:\w+\s+)?{_PERIOD}\b|\b(?:daily|weekly|hourly|nightly|monthly)\b|\bschedule\b|"
-    r"每(?:天|日|周|星期|个?月|小时|晚|早)|定时"
-)
-FUTURE: tuple[tuple[str, re.Pattern[str]], ...] = (
-    ("perf", re.compile(_PERF, FLAGS)),
-    ("rag", re.compile(r"\b(?:ragas|mteb|clip[_\s-]?benchmark|rag)\b", FLAGS)),
-    ("schedule", re.compile(_SCHEDULE, FLAGS)),
-)
-"""Requests of another kind that this version has no intent for, though they read like an evaluation."""
-
 
 class Phrase(NamedTuple):
     """One of an intent's words in a sentence."""
@@ -96,7 +80,7 @@ class Phrase(NamedTuple):
 @functools.cache
 def _pattern() -> tuple[re.Pattern[str], dict[str, str]]:
     owner: dict[str, str] = {}
-    for intent in intents().values():
+    for intent in understood().values():
         for phrase in (*intent.words.en, *intent.words.zh):
             owner.setdefault(phrase.lower(), intent.name)
     longest = sorted(owner, key=len, reverse=True)
@@ -137,7 +121,7 @@ def choose(found: list[Phrase], *, concrete: bool) -> str | None:
     strong = [phrase for phrase in found if not phrase.weak]
     if not concrete:
         strong = [phrase for phrase in strong if not (phrase.intent == "eval" and phrase.said in CASUAL)]
-        helps = [phrase for phrase in found if phrase.intent == "help" and phrase.said not in {"hi", "hello", "你好"}]
+        helps = [phrase for phrase in found if phrase.intent == "help"]
         if helps and (
             found[0].said in {"how do i", "怎么用"}
             or all(phrase.intent in {"help", "eval"} or phrase.weak for phrase in found)

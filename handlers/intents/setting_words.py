@@ -65,6 +65,8 @@ _NUMBERS: tuple[tuple[str, str], ...] = (
     ("limit", rf"{N}\s*{_ZH_COUNTED}"),
     ("limit", rf"{_LIMIT_WORD}\s*(?:it\s+)?{_IS}{N}{_END}"),
     ("limit", rf"{N}\s*{_EACH_SUBSET}"),
+    ("limit", rf"{N}\s+(?:each|apiece)\b"),
+    ("limit", rf"(?:各|每个)\s*(?:跑|测|取)?\s*{N}(?![\d.]|\s*(?:shot|次|遍|轮|tokens?))"),
     ("limit", rf"每个(?:子集|数据集|评测集)\s*{N}\s*{ZH_UNIT}?"),
     ("limit", rf"(?:只跑|只测|跑|测)\s*{N}\s*个"),
 )
@@ -84,19 +86,73 @@ _WORDS: tuple[tuple[str, str], ...] = (
 WORDS = tuple((name, re.compile(pattern, FLAGS)) for name, pattern in _WORDS)
 """Setting → a pattern whose group w is its value."""
 
-_CARDS = r"(?:nvidia\s+)?(?<![\w\-/])(?:a10g?|a100|a800|h20|h100|h200|h800|b200|l4|l40s?|rtx\s?\d{4}|v100)(?![\w\-/])"
-_CARD_COUNT = r"(?:\d{1,2}|one|two|four|eight|[一两二四八])\s*(?:x|块|张|个)?\s*"
-_UNHANDLED: tuple[tuple[str, str], ...] = (
-    ("judge", rf"(?:\b(?:with|using|use|and)\s+)?{_MODEL}\s+as\s+(?:the\s+|a\s+)?judge"),
-    ("judge", rf"\bjudged?\s+(?:by|with|model)\s+{_MODEL}|\bllm[\s\-]judge\b"),
-    ("judge", rf"用\s*{_MODEL}\s*(?:做|当|作为|来当)\s*(?:裁判|评委|评审|judge)(?:模型)?|裁判模型\s*{_MODEL}"),
-    ("sandbox", r"(?:\b(?:in|with|using)\s+(?:a\s+|the\s+)?)?(?:\bdocker\s+)?\bsandbox(?:ed)?\b|(?:在|用)?沙[箱盒]里?"),
-    ("gpu", rf"(?:\bon\s+|用|在)?(?:an?\s+)?(?:{_CARD_COUNT})?(?:{_CARDS}(?:\s*gpus?|显?卡)?|\bgpus?\b|显卡)"),
-    ("analysis_report", r"\banalysis\s+report\b|分析报告"),
-    ("use_cache", r"\b(?:use|from|with|using)\s+(?:the\s+)?cache(?:\s+of)?(?:\s+r\d+)?\b|(?:用|使用)缓存"),
+_CARD = r"(?P<name>(?<![\w\-/])(?:a10g?|a100|a800|h20|h100|h200|h800|b200|l4|l40s?|rtx\s?\d{4}|v100))(?![\w\-/]|\.\d)"
+_CARDS = _CARD.replace("(?![", "s?(?![")
+_COUNT = r"(?P<gpus>\d{1,2}|one|two|three|four|eight|[一两二三四八])"
+_GPUS = r"(?:gpus?|(?:graphics\s+)?cards?|显?卡)"
+_ON = r"(?:\b(?:on|with|using|use|across|over)\s+|用|在|使用)?(?:an?\s+|the\s+|our\s+)?"
+_JUDGE_ZH = r"(?:裁判|评委|评审|judge)"
+_STATEMENTS: tuple[tuple[str, str], ...] = (
+    ("judge", r"\bjudge\s+strategy\s*(?:is|=|:|to|of)?\s*(?P<strategy>auto|rule|llm[\s_\-]recall|llm)\b"),
+    (
+        "judge",
+        r"(?:裁判|评委|评审|judge)(?:模型)?(?:的)?策略\s*(?:用|为|是|设为|=|:)?\s*(?P<strategy>auto|rule|llm[_\s]recall|llm)(?![\w])",
+    ),
+    ("judge", r"\b(?P<strategy>rule|auto|llm[\s_\-]recall)(?:[\s\-]based)?\s+(?:judge|judging|judgment)\b"),
+    (
+        "judge",
+        (
+            rf"(?:,\s*)?(?:\b(?:with|using|use|and|have|let)\s+)*(?P<model>{_MODEL})\s+(?:as|to\s+be|act(?:ing)?\s+as|for)\s+(?:the\s+|a\s+|an\s+|our\s+)?"
+            r"(?:llm[\s\-])?(?:judge|judging|grader)(?:\s+model)?"
+        ),
+    ),
+    ("judge", rf"\b(?:have|let)\s+(?P<model>{_MODEL})\s+(?:judge|grade|score)\s+(?:it|them|the\s+answers?)"),
+    ("judge", rf"\b(?:judged|graded)\s+(?:by|with|using)\s+(?P<model>{_MODEL})"),
+    (
+        "judge",
+        (
+            rf"(?:\b(?:with|using|use|and)\s+)?(?:an?\s+|the\s+)?\bjudge(?:\s+model)?\s*(?:should\s+be|is|=|:|with|by|by\s+using|being)?\s*"
+            rf"(?P<model>(?!(?:and|with|on|strategy|model|it|the|them|for|is|to|please|with)\b){_MODEL})"
+        ),
+    ),
+    (
+        "judge",
+        rf"(?:用|让|由|拿|以)\s*(?P<model>{_MODEL})\s*(?:来|去)?(?:做|当|作为|担任|充当|来当)?\s*{_JUDGE_ZH}(?:模型)?",
+    ),
+    ("judge", rf"{_JUDGE_ZH}(?:模型)?\s*(?:用|是|为|选|:|=)?\s*(?P<model>{_MODEL})"),
+    ("judge", rf"(?:用|让|由)\s*(?P<model>{_MODEL})\s*(?:来)?(?:打分|评分|判分|评判)"),
+    ("judge", r"\b(?:with\s+)?(?:an?\s+)?(?P<strategy>llm)[\s\-](?:as[\s\-]a[\s\-])?judge\b"),
+    (
+        "sandbox",
+        (
+            r"(?:\b(?:in|inside|with|using|within)\s+(?:a\s+|an\s+|the\s+)?)?(?:\bdocker(?:ed)?\s+)?\bsandbox(?:ed|ing)?\b(?:\s+(?:on|enabled|mode))?"
+            r"|(?:在|用|开启?|启用|放)?(?:docker\s*)?沙[箱盒](?:环境)?(?:里|中|内)?(?:执行|运行)?"
+        ),
+    ),
+    ("gpu", rf"{_ON}{_COUNT}\s*(?:x|×|\*|块|张|个)?\s*{_CARDS}(?:\s*{_GPUS})?"),
+    ("gpu", rf"{_ON}{_COUNT}\s*(?:x|×|块|张|个)?\s*{_GPUS}(?![\w])"),
+    ("gpu", rf"{_ON}{_CARD}(?:\s*{_GPUS})?(?:\s*(?:上|机器|节点))?"),
+    ("gpu", r"(?:\b(?:on|with|using)\s+)(?:an?\s+|the\s+)?gpu\b|(?:用|在)\s*(?:gpu|显卡)(?:上)?"),
+    (
+        "analysis_report",
+        (
+            r"(?:\b(?:and|with|plus|also|include|including|add|generate|write|give\s+me|want)\s+)*(?:an?\s+|the\s+)?\banalysis\s+report\b"
+            r"|(?:并|再|顺便)?(?:带|要|加上?|生成|出|附上?|写)?(?:一份|一个|个|份)?分析报告"
+        ),
+    ),
+    (
+        "use_cache",
+        (
+            r"\b(?:us(?:e|ing)|from|with|reus(?:e|ing))\s+(?:the\s+)?"
+            r"(?:cached?\s*(?:results?|answers?|predictions?|outputs?)?(?:\s+(?:of|from))?|(?:answers?|predictions?)\s+(?:of|from))"
+            r"\s+(?:run\s+)?r?#?(?P<run>\d{1,9})"
+        ),
+    ),
+    ("use_cache", r"(?:用|使用|复用|沿用|接着用)\s*r?(?P<run>\d{1,9})\s*的?(?:缓存|预测|答案|结果缓存)"),
+    ("use_cache", r"\b(?:with|use|using|from)\s+(?:the\s+)?cache\b(?P<run>)|(?:用|使用)缓存"),
 )
-UNHANDLED = tuple((name, re.compile(pattern, FLAGS)) for name, pattern in _UNHANDLED)
-"""What EvalScope could and this version cannot yet: said so instead of being left out silently."""
+STATEMENTS = tuple((name, re.compile(pattern, FLAGS)) for name, pattern in _STATEMENTS)
+"""Settings that are stated as such, with what is said of them in groups of their own."""
 
 BARE_URL = re.compile(r"(?<![\w./@])(?:localhost|\d{1,3}(?:\.\d{1,3}){3}):\d{2,5}(?:/[\w./\-]{0,200})?", FLAGS)
 

@@ -9,13 +9,15 @@ from typing import Any
 from pydantic import JsonValue
 
 from handlers.intents.lexicon import FLAGS, URL
-from handlers.intents.numbers import to_number
-from handlers.intents.setting_words import BARE_URL, CORRECTION, NUMBERS, UNHANDLED, WORDS, N
+from handlers.intents.numbers import to_int, to_number
+from handlers.intents.setting_words import BARE_URL, CORRECTION, NUMBERS, STATEMENTS, WORDS, N
 
+ADDRESS = "\x04"
+"""What stands for a character of an endpoint's address: the name of a model may stand beside it."""
 READ = "\x03"
 """What stands for a character that has been read: no blank, so that nothing is matched across it."""
 
-_ALONE = re.compile(rf"(?:^|[,;\n\x01\x02])\s*(?:just\s+|only\s+|with\s+|只要?)?{N}\s*(?=$|[,;.\n\x03])", FLAGS)
+_ALONE = re.compile(rf"(?:^|[,;\n\x01\x02])\s*(?:just\s+|only\s+|with\s+|只要?)?{N}\s*(?=$|[,;.\n\x03\x04])", FLAGS)
 _TWICE = re.compile(r"\b(?P<n>twice|thrice)\b", FLAGS)
 
 _READ = re.compile(r"[^\x01\x02]")
@@ -38,14 +40,17 @@ def read_words(text: str, known: frozenset[str], keys: frozenset[str]) -> Settin
     """Read what is no number: the endpoint, the hub, the key's name; `known` are the request's fields."""
     settings = Settings(text)
     for pattern in (URL, BARE_URL):
-        for match in _each(settings, pattern):
+        for match in _each(settings, pattern, mark=ADDRESS):
             url = match[0].rstrip(".:!?*`")
             settings.args["api_url"] = url if "://" in url else f"http://{url}"
     for key in sorted(keys):
         if _each(settings, re.compile(rf"(?<![\w\-]){re.escape(key)}(?:\s+(?:api[\s_\-]?)?key(?!\w)|\s*密钥)", FLAGS)):
             settings.args["api_key_name"] = key
-    for name, pattern in UNHANDLED:
-        if name not in known and _each(settings, pattern):
+    for name, pattern in STATEMENTS:
+        said = _each(settings, pattern)
+        if said and name in known:
+            settings.args[name] = _stated(name, said, settings.args.get(name))
+        elif said and name not in settings.unhandled:
             settings.unhandled.append(name)
     for name, pattern in WORDS:
         for match in _each(settings, pattern):
@@ -65,7 +70,7 @@ def read_numbers(settings: Settings) -> None:
     if "limit" not in settings.args:
         for match in _each(settings, _ALONE):
             _take_number(settings, at, "limit", match)
-    settings.left = settings.left.replace(READ, " ")
+    settings.left = settings.left.replace(READ, " ")  # an address stays, for the name beside it
 
 
 def _take_number(settings: Settings, at: dict[str, int], name: str, match: re.Match[str]) -> None:
@@ -91,16 +96,41 @@ def _take_number(settings: Settings, at: dict[str, int], name: str, match: re.Ma
             target[key] = number
 
 
-def _each(settings: Settings, pattern: re.Pattern[str]) -> list[re.Match[str]]:
+def _each(settings: Settings, pattern: re.Pattern[str], mark: str = READ) -> list[re.Match[str]]:
     """Return all matches and cross them out; the marks of names stay."""
     found: list[re.Match[str]] = []
 
     def blank(match: re.Match[str]) -> str:
         found.append(match)
-        return _READ.sub(READ, match[0])
+        return _READ.sub(mark, match[0])
 
     settings.left = pattern.sub(blank, settings.left)
     return found
+
+
+def _stated(name: str, said: list[re.Match[str]], earlier: JsonValue) -> JsonValue:
+    """Return the value of what is stated: a judge by its model or its strategy, graphics cards by kind and number."""
+    groups = [match.groupdict() for match in said]
+    if name in {"judge", "gpu"}:
+        found = dict(earlier) if isinstance(earlier, dict) else {}
+        for key in ("model", "strategy") if name == "judge" else ("name", "gpus"):
+            value = next((group[key] for group in groups if group.get(key)), None)
+            if value is not None:
+                found[key] = _shaped(key, value)
+        if name == "judge":
+            return found or {"strategy": "llm"}
+        return found.get("name") if set(found) == {"name"} else found or {"gpus": 1}
+    if name == "use_cache":
+        return next((f"r{int(group['run'])}" for group in groups if group.get("run")), None)
+    return groups[0].get("w") or True
+
+
+def _shaped(key: str, said: str) -> JsonValue:
+    if key == "gpus":
+        return to_int(said) or 1
+    if key == "strategy":
+        return re.sub(r"[\s\-]+", "_", said.lower())
+    return said.lower() if key == "name" else said.rstrip(".-")
 
 
 def _corrected(match: re.Match[str]) -> str:

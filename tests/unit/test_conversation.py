@@ -929,3 +929,40 @@ async def test_a_number_in_a_sentence_is_asked_about_in_a_command_as_well(servic
     (reply,) = await services.say(text)
     assert reply.waits
     assert services.submitted == []
+
+
+@pytest.mark.parametrize(
+    ("said", "what"),
+    [
+        ("compare r12 and r15", "comparing old results"),
+        ("leaderboard for gsm8k", "a leaderboard"),
+        ("every weekday at 9:30 run gsm8k on prod", "at set times"),
+        ("每周一早上9点用 gsm8k 评测 prod，20 条", "定时任务"),
+        ("run MTEB T2Retrieval on bge-m3", "RAG evaluation"),
+    ],
+)
+async def test_what_is_understood_and_still_to_come_is_told_by_name_and_starts_nothing(
+    services: FakeServices, said: str, what: str
+) -> None:
+    (reply,) = await services.say(said)
+    assert reply.refused
+    assert what in reply.message.text
+    assert not services.submitted
+
+
+@pytest.mark.parametrize(
+    ("said", "name"),
+    [
+        ("evaluate prod on gsm8k with gpt-4o as the judge, 20 samples", "judge"),
+        ("evaluate prod on humaneval in a sandbox, 20 samples", "sandbox"),
+        ("/eval prod gsm8k limit=20 gpu=h100", "gpu"),
+        ("stress test prod and find the max concurrency with p99 ttft under 2s", "sla_auto_tune"),
+    ],
+)
+async def test_a_setting_that_cannot_be_done_yet_is_refused_by_its_name(
+    services: FakeServices, said: str, name: str
+) -> None:
+    (reply,) = await services.say(said)
+    assert reply.refused
+    assert f"`{name}`" in reply.message.text
+    assert not services.submitted

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from handlers.intents.parsed import Parsed, Vocabulary
-from handlers.registry import intents
+from handlers.registry import understood
 from handlers.understand import understand
 from jobs.catalog import SUITES, snapshot
 
@@ -275,11 +275,11 @@ OTHER: list[tuple[str, str, dict[str, Any]]] = [
     ("r12 的日志", "logs", {"run": "r12"}),
     ("看一下日志", "logs", {}),
     ("help", "help", {}),
-    ("hello", "help", {}),
-    ("hi!", "help", {}),
+    ("hello", "none", {}),
+    ("hi!", "none", {}),
     ("what can you do?", "help", {}),
     ("how do I evaluate a model?", "help", {"about": "eval"}),
-    ("你好", "help", {}),
+    ("你好", "none", {}),
     ("怎么用", "help", {}),
     # what Scopebot does not do
     ("train a model on my data", "none", {}),
@@ -364,7 +364,7 @@ OTHER: list[tuple[str, str, dict[str, Any]]] = [
     ("重跑 r12，100 条，温度0.7", "rerun", {"run": "r12", "limit": 100, "generation_config": {"temperature": 0.7}}),
     ("", "none", {}),
     ("   \n\t ", "none", {}),
-    ("evaluate prod on gsm8k every monday", "none", {}),
+    ("evaluate prod on gsm8k every monday", "schedule", {"request": {"intent": "eval", "args": ev("prod", "gsm8k")}}),
     ("load test qwen-plus with 100 concurrency", "perf", {"model": "qwen-plus", "parallel": [100]}),
     ("对 qwen-plus 做压测", "perf", {"model": "qwen-plus"}),
 ]
@@ -441,10 +441,6 @@ def test_one_message_can_hold_several_requests(text: str, requests: list[tuple[s
     [
         ("evaluate prod on gsm8k with key sk-proj-abcdefgh12345678", "api_key", "refused.api_key"),
         ("evaluate prod on gsm8k, api_key=abcdef", "api_key", "refused.api_key"),
-        ("evaluate prod on gsm8k with gpt-4o as the judge", "judge", "refused.not_yet"),
-        ("evaluate prod on humaneval in a sandbox", "sandbox", "refused.not_yet"),
-        ("evaluate prod on gsm8k on an h100", "gpu", "refused.not_yet"),
-        ("evaluate prod on gsm8k every monday", "schedule", "refused.not_yet"),
         ("evaluate prod on gsm8k with work_dir=/tmp/x", "work_dir", "refused.managed"),
         ("evaluate prod on gsm8k, temperature 9, repeat 9999 times", "repeats", "refused.value"),
         ("evaluate prod on gsm8k, eval_type=custom", "eval_type", "refused.eval_type"),
@@ -458,10 +454,11 @@ def test_what_may_not_come_from_chat_is_refused(text: str, name: str, reason: st
 
 
 def test_a_judge_is_not_taken_for_a_model() -> None:
-    assert ask("evaluate prod on gsm8k with gpt-4o as the judge").args == ev("prod", "gsm8k")
+    judged = ask("evaluate prod on gsm8k with gpt-4o as the judge")
+    assert judged.args == ev("prod", "gsm8k", judge={"model": "gpt-4o"})
 
 
-@pytest.mark.parametrize("intent", intents().values(), ids=lambda intent: intent.name)
+@pytest.mark.parametrize("intent", understood().values(), ids=lambda intent: intent.name)
 def test_every_example_is_its_intent(intent: Any) -> None:
     for sentences in intent.examples.values():
         for sentence in sentences:
@@ -478,7 +475,7 @@ def test_a_thread_of_a_run_answers_which_run() -> None:
 
 
 def check(parsed: Parsed) -> None:
-    known = intents()
+    known = understood()
     for request in (parsed, *parsed.more):
         assert request.intent == "none" or request.intent in known
         if request.intent != "none":

@@ -15,7 +15,7 @@ from handlers.intents.llm_prompt import answer_of, messages
 from handlers.intents.llm_reading import read_answer
 from handlers.intents.llm_schema import fields_of, schema
 from handlers.intents.parsed import Parsed, Vocabulary
-from handlers.registry import intents
+from handlers.registry import intents, understood
 from jobs.catalog import snapshot
 
 VOCABULARY = Vocabulary(snapshot(), models=frozenset({"prod", "qwen-plus"}), datasets=frozenset({"faq"}))
@@ -56,7 +56,7 @@ def test_the_schema_is_closed_and_strict_and_has_each_intent() -> None:
     assert all(each["additionalProperties"] is False for each in objects(made))
     assert all(each["required"] == list(each["properties"]) for each in objects(made))
     request = made["properties"]["requests"]["items"]["properties"]
-    assert request["intent"]["enum"] == [*intents(), "none"]
+    assert request["intent"]["enum"] == [*understood(), "none"]
     names = request["values"]["items"]["properties"]["name"]["enum"]
     assert "api_key" not in names
     assert {"model", "dataset", "limit", "temperature", "few_shot_num", "run", "parallel"} <= set(names)
@@ -66,7 +66,7 @@ def test_the_prompt_is_built_from_the_registry_and_fits_a_small_window() -> None
     made = messages("用 gsm8k 评测 prod", VOCABULARY, {"run": "r12"})
     assert len(json.dumps(made, ensure_ascii=False)) < 16_000
     system = made[0]["content"]
-    assert all(f"- {name}: " in system for name in intents())
+    assert all(f"- {name}: " in system for name in understood())
     assert "prod" in system
     assert "live_code_bench" in system
     assert json.loads(made[-1]["content"]) == {"message": "用 gsm8k 评测 prod", "thread": {"run": "r12"}}

@@ -107,7 +107,7 @@ def test_a_slash_command_says(text: str, intent: str, args: dict[str, Any]) -> N
         ("/eval qwen-plus gsm8k seed=-1", "seed", "refused.value"),
         ("/eval @/etc/passwd gsm8k", "model", "refused.value"),
         ("/eval qwen-plus gsm8k model_args=a=1", "model_args", "refused.model_args"),
-        ("/eval qwen-plus gsm8k judge={}", "judge", "refused.not_yet"),
+        ("/eval qwen-plus gsm8k judge=3", "judge", "refused.value"),
         ("/eval qwen-plus gsm8k temperature=9", "temperature", "refused.value"),
         ("/eval qwen-plus gsm8k eval_type=custom", "eval_type", "refused.eval_type"),
     ],

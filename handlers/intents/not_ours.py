@@ -1,0 +1,59 @@
+"""Messages that ask for nothing of ours, however many of our words they hold: instructions to a bot, prose to write."""
+
+from __future__ import annotations
+
+import re
+
+from handlers.intents.lexicon import FLAGS
+
+_INSTRUCTS = re.compile(
+    r"\b(?:ignor|disregard|forget|overrid|bypass)(?:e|es|ing)?\s+(?:all\s+|any\s+|every\s+|of\s+|your\s+|my\s+|the\s+|these\s+|those\s+|our\s+)*"
+    r"(?:(?:previous|prior|above|earlier|former|preceding|existing|safety|system|other)\s+)*"
+    r"(?:instructions?|rules?|prompts?|guidelines?|restrictions?|polic(?:y|ies)|limits?|checks?|confirmations?|everything\s+above)"
+    r"|(?:^|\n|\W)(?:\[|<|#+\s*|\*\*)?(?:system|assistant|developer|admin(?:istrator)?|root)(?:\s+(?:message|prompt|notice|override|note|update|command|alert))?(?:\]|>|\*\*)?\s*[:>]"
+    r"|[\[<](?:system|assistant|developer|admin(?:istrator)?|root)[\]>]"
+    r"|</?(?:system|instructions?|im_start|im_end|admin)\b|\[/?(?:INST|SYS)\]|<<SYS>>|\bsystem\s+prompt\b|\byour\s+(?:initial\s+)?(?:prompt|instructions)\b"
+    r"|\byou\s+are\s+now\b|\byou\s+are\s+no\s+longer\b|\bfrom\s+now\s+on,?\s+you\b|\b(?:pretend|imagine|act|behave|roleplay|role-play)\s+(?:that\s+)?(?:as\s+(?:if|a|an|the)|to\s+be|you(?:'re|\s+are)|like)\b"
+    r"|\b(?:developer|god|debug|sudo|jailbreak|maintenance|admin)\s+mode\b|\bjailbreak\b|\bDAN\b(?=.*\b(?:mode|you)\b)|\bwithout\s+(?:asking|confirmation|permission)\b(?=.*\b(?:all|everyone|everybody|every)\b)"
+    r"|\b(?:reveal|print|show|leak|dump|send|tell|give|echo|list|output|repeat|expose|paste)\s+(?:me\s+|us\s+|out\s+|the\s+|all\s+|your\s+|of\s+|any\s+|everyone's\s+)*(?:api[\s_\-]?keys?|secrets?|passwords?|tokens?(?!\s*(?:/|per|usage|count|lat))|credentials?|env(?:ironment)?\s+var\w*|\.env)\b"
+    r"|忽略(?:掉)?(?:以上|上面|之前|前面|此前|所有|一切|你的|系统)*的?(?:所有|全部|一切)?的?(?:指令|指示|规则|提示|限制|要求|设定)|无视(?:以上|之前|所有|你的)*的?(?:指令|规则|限制)"
+    r"|(?:^|\n|\W)(?:系统|管理员|开发者)(?:消息|提示|指令|通知|命令)\s*[::]|系统提示词|你的(?:提示词|系统指令)|你现在(?:是|已经)|从现在起,?你|(?:假装|扮演|假设)(?:你|成|自己)?(?:是|成)?|开发者模式|管理员模式|越狱"
+    r"|(?:告诉|发给|输出|打印|显示|泄露|列出)(?:我|给我|一下)?(?:你的|所有|全部|系统)?的?(?:api\s*key|密钥|密码|口令|令牌|环境变量)",
+    FLAGS,
+)
+_WRITES = re.compile(
+    r"\b(?:write|compose|draft|tell|make\s+up|sing|generate|create)\s+(?:me\s+|us\s+)?(?:a|an|the|some|another)\s+(?:\w+\s+){0,2}?"
+    r"(?:poem|haiku|song|story|essay|joke|limerick|e?-?mail|letter|tweet|post\s+about|blog(?:\s+post)?|article|summary\s+of|function|script|speech|slide\w*|cover\s+letter|unit\s+tests?|regex|sql)\b"
+    r"|\b(?:translate|paraphrase|proofread|rephrase|summari[sz]e)\s+(?:this|that|the|these|it|following|my|\"|')"
+    r"|(?:写|作|编|来|讲|起草|拟|唱)(?:一|个|首|篇|段|封|份|点|下|几|我|给|帮|我听|一下|两)*(?:关于|有关|讲)?[^,。,!?]{0,16}?(?:诗|歌|故事|笑话|文章|作文|邮件|信(?!息)|脚本|代码(?!评|基|能|生)|函数|总结|周报|段子|博客|推文|文案)"
+    r"|(?:翻译|润色|改写|校对)(?:一下|成|下|这|:|,|为)",
+    FLAGS,
+)
+_ASKS_TO_RUN = re.compile(r"\b(?:evaluate|eval|benchmark|stress|load[\s-]test)\b|评测|压测|测评", FLAGS)
+_LONGEST_TALK = 80
+_GREETS = re.compile(
+    r"\W*(?:(?:hi+|hey+|hello|yo|hiya|howdy|good\s+(?:morning|afternoon|evening|day)|morning|greetings|how\s+are\s+you(?:\s+(?:doing|today))?|"
+    r"你好|您好|嗨|哈喽|早上好|早安|早|下午好|晚上好|在吗|在不在)(?:\W+|$)(?:there|all|everyone|bot|scopebot|大家|呀|啊)?\W*)+",
+    FLAGS,
+)
+_THANKS = re.compile(
+    r"\W*(?:thanks?(?:\s+(?:you|a\s+(?:lot|million|bunch)|so\s+much|again))*|thx|ty|cheers|much\s+appreciated|nice|great(?:\s+(?:job|work))?|"
+    r"cool|awesome|perfect|well\s+done|good\s+(?:job|bot|work)|谢谢(?:你|您|啦|了)?|多谢|感谢|辛苦了?|棒|太棒了|厉害|不错)"
+    r"(?:\W+(?:that\s+(?:was|is)\s+)?(?:very\s+|really\s+|so\s+)?(?:thanks?|you|great|helpful|nice|good|awesome|perfect|bot|scopebot|everyone|all|谢谢|了|啦|哈))*\W*",
+    FLAGS,
+)
+
+
+def small_talk(text: str) -> str | None:
+    """Return the key of the answer to a greeting or to thanks that say nothing more, None for anything else."""
+    if len(text) > _LONGEST_TALK or not text.strip():
+        return None
+    return "none.hello" if _GREETS.fullmatch(text) else "none.thanks" if _THANKS.fullmatch(text) else None
+
+
+def is_not_ours(text: str) -> bool:
+    """Tell whether a message gives orders about the bot itself, or wants something written."""
+    if _INSTRUCTS.search(text):
+        return True
+    written = _WRITES.search(text)
+    return written is not None and not _ASKS_TO_RUN.search(text[: written.start()])
