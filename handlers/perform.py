@@ -9,6 +9,7 @@ import structlog
 from pydantic import ValidationError
 
 from handlers.context import Context
+from handlers.described import with_its_run
 from handlers.intents.flags import COMMANDS
 from handlers.intents.parsed import Parsed
 from handlers.message import Message
@@ -34,6 +35,7 @@ async def perform(parsed: Parsed, context: Context) -> Reply:
     unsure = to_be_confirmed(parsed, context)
     if unsure is not None:
         return unsure
+    parsed = await with_its_run(parsed, context)
     try:
         args = intent.args.model_validate(parsed.args)
     except ValidationError as error:

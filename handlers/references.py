@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Literal
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from handlers.context import Context
 from handlers.figures import run_names
@@ -15,10 +16,33 @@ from jobs.errors import InvalidValue, UnknownRun
 from jobs.models import Run
 
 
-class NamesRuns(Args):
-    """A request about one `run`, or about several `runs`."""
+class RunFilter(BaseModel):
+    """A run by what it is: `mine`, of a model, on data sets, of a `day` (today, yesterday, monday)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    mine: bool = False
+    model: str | None = None
+    datasets: tuple[str, ...] | None = None
+    day: Literal[
+        "today", "yesterday", "before_yesterday",
+        "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday",
+    ] | None = None  # fmt: skip
+
+
+class NamesRun(Args):
+    """A request about a run: by its id (r12), as the "last" one, or by what it is (`which`).
+
+    A handler gets it by its id alone.
+    """
 
     run: str | None = None
+    which: RunFilter | None = None
+
+
+class NamesRuns(NamesRun):
+    """A request about one `run`, or about several `runs`."""
+
     runs: tuple[str, ...] | None = Field(None, max_length=MOST_RUNS)
 
 

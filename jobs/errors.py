@@ -64,6 +64,10 @@ class UnknownRun(RequestError):
     """There is no run with this id."""
 
 
+class NoSuchRun(RequestError):
+    """No run is what was said of it; `what` has that."""
+
+
 class UnknownKey(RequestError):
     """No key is registered by this name."""
 

@@ -9,8 +9,8 @@ from handlers.context import Context
 from handlers.figures import date_text
 from handlers.intents.secrets import redact
 from handlers.message import Link, Log, Message
-from handlers.references import run_number, which_run
-from handlers.registry import Args, Intent, Words
+from handlers.references import NamesRun, run_number, which_run
+from handlers.registry import Intent, Words
 from handlers.reply import Reply
 from handlers.verdicts import has_closed
 
@@ -20,10 +20,8 @@ _DRAWN = re.compile(r"[\s\u2500-\u259f=_+|*-]*")
 """A line that is empty, or drawn: the frame of a table."""
 
 
-class LogsArgs(Args):
+class LogsArgs(NamesRun):
     """The `run` whose log is wanted; without it, the newest one here."""
-
-    run: str | None = None
 
 
 async def handle(args: LogsArgs, context: Context) -> Reply:

@@ -12,9 +12,9 @@ from handlers.context import Context
 from handlers.message import Message
 from handlers.plan import split_by_benchmark
 from handlers.policy import generation_settings, invalid, resolve_again, resolve_datasets, resolve_model
-from handlers.references import run_number, which_run
+from handlers.references import NamesRun, run_number, which_run
 from handlers.refusals import refusal
-from handlers.registry import Args, Intent, Words
+from handlers.registry import Intent, Words
 from handlers.reply import Reply
 from handlers.submit import submit
 from jobs.config import ModelEntry
@@ -22,10 +22,9 @@ from jobs.errors import InvalidValue
 from jobs.models import DatasetTarget, EvalSpec, ModelTarget, PerfSpec
 
 
-class RerunArgs(Args):
+class RerunArgs(NamesRun):
     """The `run` to run again, and what is to be different."""
 
-    run: str | None = None
     model: str | None = None
     datasets: tuple[str, ...] | None = None
     limit: int | float | None = Field(None, gt=0)

@@ -28,6 +28,7 @@ from handlers.intents.phrases import (
     phrases,
 )
 from handlers.intents.rag_request import read_rag
+from handlers.intents.run_words import described_run
 from handlers.intents.schedule_request import SCHEDULE_REF, read_schedule
 from handlers.intents.secrets import REDACTED, find_secrets, redact
 from handlers.intents.setting_words import PER_SUBSET
@@ -37,6 +38,12 @@ from handlers.registry import MOST_RUNS, Intent, understood
 _MOST_REQUESTS = 10
 _ASKS_HOW_IT_GOES = re.compile(
     r"\bhow(?:'s|\s+is|\s+are|\s+far)\b|\b(?:done|finished|going)\b|怎么样了|好了吗|完了吗|进展", FLAGS
+)
+_ASKS_HOW_RUN_GOES = re.compile(
+    r"\bhow(?:'s|\s+is|\s+are|\s+far)\b.*\b(?:runs?|jobs?|evaluations?|evals?|tests?|ones?)\s+(?:going|doing|coming\s+along|along|getting\s+on|now)\b"
+    r"|\b(?:is|are|has|have)\s+(?:my|the|our|that|this)\b.*\b(?:runs?|jobs?|evaluations?|evals?|tests?)\s+(?:done|finished|ready|still\s+running|running|over|through|completed?)\b"
+    r"|(?:那次|运行|评测|任务|压测|测试)(?:现在)?(?:跑|进行)?(?:到哪|得怎么样|怎么样了|好了[吗没]|完了[吗没]|结束了[吗没])",
+    FLAGS,
 )
 HOW = frozenset({"how do i", "怎么用", "如何使用"})
 ABOUT_RUNS = frozenset({"status", "results", "logs", "cancel", "resume", "rerun", "diagnose"})
@@ -227,6 +234,8 @@ def _intent_of(masked: str, named: list[Phrase], found: list[Mention]) -> str | 
     if run and not named:
         return "status" if _LOOKING.fullmatch(_without_runs(masked) + " ") else None
     loads = [phrase for phrase in named if not phrase.weak and phrase.intent != "eval"][:1]
+    if _ASKS_HOW_RUN_GOES.search(masked):
+        return "status"
     if loads and loads[0].intent == "perf" and not found and _ASKS_HOW_IT_GOES.search(masked):
         return "status"
     if loads and loads[0].intent == "perf" and not run and not DENIED.search(masked) and named[0].said not in HOW:
@@ -300,8 +309,11 @@ def _with_unit(parsed: Parsed, text: str) -> Parsed:
 
 
 def _read_runs(intent: Intent, text: str, found: list[Mention]) -> dict[str, JsonValue]:
-    """cancel, resume, status, logs: a run, or several."""
-    return args_of(_runs_said(intent, mask(text, found)))
+    """cancel, resume, status, logs: a run, or several, by their names or by what they are."""
+    if runs := args_of(_runs_said(intent, mask(text, found))):
+        return runs
+    described = described_run(text, found)
+    return {} if described is None else described.args
 
 
 def _read_cancel(intent: Intent, text: str, found: list[Mention]) -> dict[str, JsonValue]:
@@ -311,14 +323,17 @@ def _read_cancel(intent: Intent, text: str, found: list[Mention]) -> dict[str, J
 
 def _read_rerun(intent: Intent, text: str, vocabulary: Vocabulary) -> Parsed:
     """rerun: a run, and what is to be different, said as in an evaluation."""
+    runs, described = args_of(_runs_of(text)), None
+    if not runs and (described := described_run(text, mentions(text, vocabulary), to_change=True)) is not None:
+        runs = described.args
+        text = f"{text[: described.start]} {text[described.end :]}"
     rest = _without_runs(text)
     for phrase in sorted((*intent.words.en, *intent.words.zh), key=len, reverse=True):
         rest = re.sub(re.escape(phrase), " ", rest, flags=FLAGS)
     args, out = read_eval(intent, squeeze(rest), vocabulary)
     if "limit" not in args and _FULL.search(text):
         args["full"] = True
-    if runs := _runs_of(text):
-        args |= args_of(runs)
+    args |= runs
     if _FOR_A_BENCHMARK.search(PER_SUBSET.sub(" ", rest)) and "dataset_args" not in args:  # for which one, nobody said
         out = [*out, refused("dataset_args", "refused.which_benchmark")]
     return settle_each(intent, args, out)
@@ -329,6 +344,9 @@ def _read_results(_intent: Intent, text: str, found: list[Mention]) -> dict[str,
     masked = mask(text, found)
     if runs := _runs_of(masked):
         return args_of(runs)
+    described = described_run(text, found)
+    if described is not None and "day" in str(described.args):
+        return described.args
     args: dict[str, JsonValue] = {}
     kept = wanted(text, found)
     models = [value for mention in kept if mention.kind == "model" for value in mention.values]

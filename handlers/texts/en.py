@@ -497,6 +497,7 @@ TEXTS = {
     "error.unknown_model.none": "I do not know a model “{name}”. No model is registered yet: give its endpoint, `… at https://host/v1`, or try `mock`, which needs none.",
     "error.unknown_dataset": "No data set “{name}” is registered in scopebot.toml.",
     "error.unknown_subset": "{dataset} has no subset “{name}”. It has: {subsets}.",
+    "error.no_such_run": "I found no run that fits ({what}). `status` shows what runs, `results` what ended.",
     "error.unknown_run": "There is no run {run}.",
     "error.unknown_key": "No key “{name}” is registered in scopebot.toml.",
     "error.not_from_chat": "`{name}` cannot be given from chat: {reason}",

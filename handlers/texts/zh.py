@@ -497,6 +497,7 @@ TEXTS = {
     "error.unknown_model.none": "不认识模型“{name}”。现在还没有登记任何模型：请给出它的接口地址 `… https://host/v1`，或试试不需要接口的 `mock`。",
     "error.unknown_dataset": "scopebot.toml 里没有登记数据集“{name}”。",
     "error.unknown_subset": "{dataset} 没有子集“{name}”。可用的有：{subsets}。",
+    "error.no_such_run": "没有找到符合的任务（{what}）。`状态` 查看正在运行的，`结果` 查看已结束的。",
     "error.unknown_run": "没有任务 {run}。",
     "error.unknown_key": "scopebot.toml 里没有登记密钥“{name}”。",
     "error.not_from_chat": "不能在聊天里设置 `{name}`：{reason}",
