@@ -234,8 +234,6 @@ def _intent_of(masked: str, named: list[Phrase], found: list[Mention]) -> str | 
     if run and not named:
         return "status" if _LOOKING.fullmatch(_without_runs(masked) + " ") else None
     loads = [phrase for phrase in named if not phrase.weak and phrase.intent != "eval"][:1]
-    if _ASKS_HOW_RUN_GOES.search(masked):
-        return "status"
     if loads and loads[0].intent == "perf" and not found and _ASKS_HOW_IT_GOES.search(masked):
         return "status"
     if loads and loads[0].intent == "perf" and not run and not DENIED.search(masked) and named[0].said not in HOW:
@@ -263,6 +261,8 @@ def _compared(masked: str, named: list[Phrase], found: list[Mention]) -> str | N
 
 def _outright(masked: str, found: list[Mention]) -> str | None:
     """Return what a sentence asks for by its whole form, whatever words of other intents are in it."""
+    if _ASKS_HOW_RUN_GOES.search(masked):
+        return "status"
     if _ENDS.search(masked) and (SCHEDULE_REF.search(masked) or _SCHEDULED.search(masked)):
         return "unschedule"
     if _SCHEDULED.search(masked):
