@@ -14,7 +14,7 @@ export PYTHONPATH := $(CURDIR)
 .PHONY: help install demo test test-slow kill-table ci check format bench serve worker lock snapshot clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
 
 install: $(VENV)/.installed ## make .venv with everything for development
 
@@ -60,10 +60,14 @@ format: install ## lint and format, mending what can be mended
 bench: install ## measure, beside the bare thing
 	$(BIN)/python bench/bot_process.py
 	$(BIN)/python bench/benchmarks_search.py
+	$(BIN)/python bench/intents/run.py --no-llm
 	$(BIN)/python bench/first_score.py
 	$(BIN)/python bench/perf_fidelity.py
 	$(BIN)/python bench/slack_burst.py
 	$(BIN)/python bench/feishu_burst.py
+
+bench-intents: install ## how well sentences are understood; OPENAI_BASE_URL, SCOPEBOT_LLM_MODEL: beside a model
+	$(BIN)/python bench/intents/run.py $(ARGS)
 
 serve: install ## run the bot
 	$(BIN)/scopebot serve

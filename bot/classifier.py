@@ -29,7 +29,8 @@ log = structlog.get_logger(__name__)
 
 WITHIN = 4.0
 """Seconds for all tries together."""
-TRY_WITHIN = 3.0
+TRY_SHARE = 0.75
+"""How much of it one try may take."""
 MOST_TOKENS = 400
 Mode = Literal["schema", "tools", "json"]
 MODES: tuple[Mode, ...] = ("schema", "tools", "json")
@@ -44,8 +45,9 @@ NOT_OFFERED = frozenset({400, 404, 415, 422, 501})
 class Classifier:
     """Asks the model; None wherever it is of no use, and the grammar decides alone."""
 
-    def __init__(self, settings: BotSettings) -> None:
-        self._settings = settings
+    def __init__(self, settings: BotSettings, *, within: float = WITHIN) -> None:
+        """Ask what `settings` name; `within` is in seconds, for all tries together."""
+        self._settings, self._within = settings, within
         self._client: AsyncOpenAI | None = None
         self._mode: Mode = MODES[0]
         self._failures = 0
@@ -66,7 +68,7 @@ class Classifier:
         about = {name: said for name, said in (("run", thread_run), ("last_request", last_request)) if said}
         began_at = time.monotonic()
         try:
-            async with asyncio.timeout(WITHIN):
+            async with asyncio.timeout(self._within):
                 reading = await self._ask(text, vocabulary, thread_run, about)
         except Exception as error:
             self._failed(error, time.monotonic() - began_at)
@@ -133,7 +135,7 @@ class Classifier:
             more["response_format"] = {"type": "json_object"}
         completion = await client.chat.completions.create(
             model=self._settings.llm_model or "", messages=asked, temperature=0, max_tokens=MOST_TOKENS,  # type: ignore[arg-type]
-            timeout=TRY_WITHIN, **more,
+            timeout=self._within * TRY_SHARE, **more,
         )  # fmt: skip
         if completion.usage is not None:
             log.info(

@@ -71,9 +71,11 @@ class BotServices:
             self._looked_at = time.monotonic()
         return self._vocabulary
 
-    async def classify(self, text: str, vocabulary: Vocabulary, thread_run: str | None) -> Parsed | None:
+    async def classify(
+        self, text: str, vocabulary: Vocabulary, thread_run: str | None, last_request: str = ""
+    ) -> Parsed | None:
         """See `Services.classify`."""
-        return await self.classifier.classify(text, vocabulary, thread_run=thread_run)
+        return await self.classifier.classify(text, vocabulary, thread_run=thread_run, last_request=last_request)
 
     async def submit(self, runs: list[Run]) -> None:
         """See `Services.submit`."""

@@ -42,8 +42,13 @@ class Services(Protocol):
     async def vocabulary(self) -> Vocabulary:
         """Return the live catalog and the registered names."""
 
-    async def classify(self, text: str, vocabulary: Vocabulary, thread_run: str | None) -> Parsed | None:
-        """Return what the language model reads in a message without secrets; None where none is set, or it fails."""
+    async def classify(
+        self, text: str, vocabulary: Vocabulary, thread_run: str | None, last_request: str = ""
+    ) -> Parsed | None:
+        """Return what the language model reads in a message without secrets; None where none is set, or it fails.
+
+        `thread_run` is the run that the conversation is about, `last_request` what was asked for in it before.
+        """
 
     async def submit(self, runs: list[Run]) -> None:
         """Send waiting runs to the workers."""

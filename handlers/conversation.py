@@ -99,7 +99,8 @@ class Hearing:
             asked = await asyncio.to_thread(OpenRequests(self.services.store.engine).of, incoming)
             completed = None if asked is None else complete(parsed, asked.request, incoming.text, vocabulary)
             if completed is None and incoming.addressed and parsed.by == "grammar" and REDACTED not in incoming.text:
-                parsed = combine(parsed, await self.services.classify(incoming.text, vocabulary, thread))
+                last = await asyncio.to_thread(self._last_request, asked)
+                parsed = combine(parsed, await self.services.classify(incoming.text, vocabulary, thread, last))
         if not incoming.addressed:
             answers = completed is not None and is_plain_answer(incoming.text, vocabulary)
             completed = completed if answers else None
@@ -110,6 +111,15 @@ class Hearing:
         if asked is None or completed is None:
             return Understood(incoming, parsed, incoming.speaks)
         return _completed(incoming, asked, completed)
+
+    def _last_request(self, asked: Asked | None) -> str:
+        """Return what was asked for last in this conversation, in the person's words, without its secrets."""
+        if asked is not None:
+            return redact(asked.request.text)
+        if self.thread_run is None:
+            return ""
+        store = self.services.store
+        return redact(store.group(store.run(self.thread_run).group_id).text)
 
     def _is_overheard(self, text: str, parsed: Parsed, together: Sequence[Run], vocabulary: Vocabulary) -> bool:
         """Tell whether what was not said to us is a complete command all the same, about a run that is known."""

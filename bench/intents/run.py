@@ -28,7 +28,7 @@ sys.path[:0] = [str(HERE.parents[1]), str(HERE.parent)]
 
 from common import check, finish  # noqa: E402 - found by the path above
 
-from bot.classifier import Classifier  # noqa: E402
+from bot.classifier import WITHIN, Classifier  # noqa: E402
 from bot.settings import BotSettings  # noqa: E402
 from handlers.intents.combine import CHANGES, combine  # noqa: E402
 from handlers.intents.parsed import Parsed, Vocabulary  # noqa: E402
@@ -211,7 +211,7 @@ def load(part: str) -> list[Case]:
     return [Case.of(line) for line in content.decode().splitlines() if line.strip()]
 
 
-def measure(part: str, *, verbose: bool, with_llm: bool) -> int:
+def measure(part: str, *, verbose: bool, with_llm: bool, within: float) -> int:
     """Measure and print."""
     cases = load(part)
     groups: dict[str, int] = defaultdict(int)
@@ -222,7 +222,7 @@ def measure(part: str, *, verbose: bool, with_llm: bool) -> int:
     found = show("grammar", cases, grammar)
     if verbose:
         failures(cases, grammar)
-    classifier = Classifier(BotSettings())
+    classifier = Classifier(BotSettings(), within=within)
     if with_llm and classifier.used:
         model = asyncio.run(by_model(cases, classifier))
         both = together(grammar, model)
@@ -246,5 +246,6 @@ if __name__ == "__main__":
     parser.add_argument("part", nargs="?", default="second", choices=["first", "second"])
     parser.add_argument("--verbose", action="store_true")
     parser.add_argument("--no-llm", action="store_true")
+    parser.add_argument("--within", type=float, default=WITHIN, help="seconds that the model may take, as on a CPU")
     given = parser.parse_args()
-    sys.exit(measure(given.part, verbose=given.verbose, with_llm=not given.no_llm))
+    sys.exit(measure(given.part, verbose=given.verbose, with_llm=not given.no_llm, within=given.within))

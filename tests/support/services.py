@@ -43,6 +43,8 @@ class FakeServices:
         self.dashboard_url: str | None = None
         self.read: list[str] = []
         """What the language model was given to read."""
+        self.told: list[tuple[str | None, str]] = []
+        """What it was told beside it: the conversation's run, and what was asked for last."""
         self.reads: Callable[[str, Vocabulary, str | None], Parsed | None] = lambda *_: None
         """What it reads in it; nothing unless a test says so."""
         self._ids = itertools.count(1)
@@ -50,8 +52,11 @@ class FakeServices:
     async def vocabulary(self) -> Vocabulary:
         return make_vocabulary(self.catalog, self.config)
 
-    async def classify(self, text: str, vocabulary: Vocabulary, thread_run: str | None) -> Parsed | None:
+    async def classify(
+        self, text: str, vocabulary: Vocabulary, thread_run: str | None, last_request: str = ""
+    ) -> Parsed | None:
         self.read.append(text)
+        self.told.append((thread_run, last_request))
         return self.reads(text, vocabulary, thread_run)
 
     async def submit(self, runs: list[Run]) -> None:

@@ -116,3 +116,15 @@ async def test_an_injection_that_the_model_falls_for_starts_nothing(services: Fa
     replies = await services.say(text, owns_machine=False)
     assert services.store.runs() == []
     assert all(reply.group is None for reply in replies)
+
+
+async def test_the_model_is_told_what_the_conversation_is_about(services: FakeServices) -> None:
+    await services.say("evaluate prod on gsm8k, 20 samples")
+    await services.say("could you do the same for the other one", thread_run=1)
+    assert services.told == [(None, ""), ("r1", "evaluate prod on gsm8k, 20 samples")]
+
+
+async def test_the_model_is_told_which_request_lacks_something(services: FakeServices) -> None:
+    await services.say("evaluate on gsm8k, 20 samples")
+    await services.say("hm, the one we looked at on Tuesday")
+    assert services.told[-1] == (None, "evaluate on gsm8k, 20 samples")
