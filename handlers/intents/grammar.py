@@ -122,6 +122,16 @@ _SCHEDULED = re.compile(
     r"|\b(?:is|are|what's|have\s+(?:you\s+)?(?:got\s+)?)\s*scheduled\b|定时(?:任务|评测|播报|列表)?",
     FLAGS,
 )
+_LISTS = re.compile(
+    r"\b(?:which|what|any|list|show|find|recommend|suggest|are\s+there|is\s+there)\b.*\b(?:benchmarks?|datasets?|evals?|test\s*sets?)\b"
+    r"|(?:有没有|有哪些|有什么|哪些|哪个|什么|推荐|列出|找).*(?:基准|评测集|数据集|测试集|benchmarks?)",
+    FLAGS,
+)
+_ABILITY = re.compile(
+    r"\bhow\s+(?:good|well|strong|bad|capable)\b|\bany\s+good\s+at\b|怎么样|如何|水平|能力|表现|强不强|行不行|好不好",
+    FLAGS,
+)
+"""What asks how a model does at something for which no benchmark is named."""
 _DAYS_BACK = re.compile(
     rf"(?:\b(?:last|past|previous)|最近|过去|近)的?\s*(?P<n>{NUMBER})?\s*(?:个)?(?P<unit>days?|weeks?|months?|天|日|周|星期|月)"
     r"|\bthis\s+(?P<this>week|month)\b|(?P<zh>本周|这周|本月|这个月|今天|这个星期)|\b(?P<today>today)\b",
@@ -269,6 +279,11 @@ def _outright(masked: str, found: list[Mention]) -> str | None:
         return "schedules"
     if _HEADLINES.search(masked):
         return "headlines"
+    models = any(mention.kind == "model" for mention in found)
+    if not models and _LISTS.search(masked) and _tags(masked):
+        return "benchmarks"
+    if models and len({mention.kind for mention in found}) == 1 and _ABILITY.search(masked) and _tags(masked):
+        return "eval"
     if asks_why(masked):
         return "diagnose"
     return "rerun" if not found and _FULL_ALONE.fullmatch(_without_runs(masked)) else None

@@ -87,6 +87,15 @@ ALIASES: Mapping[str, str] = {
     "mbpp+": "mbpp_plus",
     "bigbenchhard": "bbh",
     "lcb": "live_code_bench",
+    "niah": "needle_haystack",
+    "needleinahaystack": "needle_haystack",
+    "大海捞针": "needle_haystack",
+    "捞针": "needle_haystack",
+    "humanityslastexam": "hle",
+    "人类最后的考试": "hle",
+    "人类终极考试": "hle",
+    "longbench": "longbench_v2",
+    "omnidoc": "omni_doc_bench",
     "simpleqachinese": "chinese_simpleqa",
     "中文simpleqa": "chinese_simpleqa",
     "τbench": "tau_bench",
@@ -128,6 +137,7 @@ STOP = words(
     accuracy quality evaluation evaluations eval model models benchmark benchmarks dataset datasets endpoint api url
     server gpu gpus cpu production monday tuesday wednesday thursday friday saturday sunday hour hours minute minutes
     behalf average concurrency temperature seed speed purpose demand key keys mine half quarter local evaluate assess
+    service going candidate release baseline build branch checkpoint checkpoints ckpt
     measure everyone anything nobody huggingface modelscope hub vs versus against parallel greedy default config"""
 )
 """Words that are never a name, however they stand."""

@@ -101,6 +101,8 @@ def _by_pattern(text: str, vocabulary: Vocabulary) -> Iterator[tuple[Kind, tuple
         for suite, pattern in SUITE_WORDS:
             for match in pattern.finditer(text):
                 yield "dataset", SUITES[suite], match
+    for match in _chinese_aliases().finditer(text):
+        yield "dataset", (ALIASES[match[0].lower()],), match
     for match in _MOCK.finditer(text):
         yield "model", ("mock_llm",), match
     for match in _PATH.finditer(text):
@@ -183,6 +185,13 @@ def _joined(text: str, tokens: list[tuple[int, int]]) -> int:
 @functools.cache
 def _fixed_spellings() -> dict[str, str]:
     return {plain(name): name for members in SUITES.values() for name in members} | dict(ALIASES)
+
+
+@functools.cache
+def _chinese_aliases() -> re.Pattern[str]:
+    """Return the pattern of benchmarks' Chinese names, which no blanks set apart."""
+    names = [name for name in ALIASES if re.search(r"[\u4e00-\u9fff]", name)]
+    return re.compile("|".join(sorted(map(re.escape, names), key=len, reverse=True)), FLAGS)
 
 
 def dataset_name(said: str, vocabulary: Vocabulary) -> str | None:

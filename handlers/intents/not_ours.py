@@ -15,7 +15,7 @@ _INSTRUCTS = re.compile(
     r"|</?(?:system|instructions?|im_start|im_end|admin)\b|\[/?(?:INST|SYS)\]|<<SYS>>|\bsystem\s+prompt\b|\byour\s+(?:initial\s+)?(?:prompt|instructions)\b"
     r"|\byou\s+are\s+now\b|\byou\s+are\s+no\s+longer\b|\bfrom\s+now\s+on,?\s+you\b|\b(?:pretend|imagine|act|behave|roleplay|role-play)\s+(?:that\s+)?(?:as\s+(?:if|a|an|the)|to\s+be|you(?:'re|\s+are)|like)\b"
     r"|\b(?:developer|god|debug|sudo|jailbreak|maintenance|admin)\s+mode\b|\bjailbreak\b|\bDAN\b(?=.*\b(?:mode|you)\b)|\bwithout\s+(?:asking|confirmation|permission)\b(?=.*\b(?:all|everyone|everybody|every)\b)"
-    r"|\b(?:reveal|print|show|leak|dump|send|tell|give|echo|list|output|repeat|expose|paste)\s+(?:me\s+|us\s+|out\s+|the\s+|all\s+|your\s+|of\s+|any\s+|everyone's\s+)*(?:api[\s_\-]?keys?|secrets?|passwords?|tokens?(?!\s*(?:/|per|usage|count|lat))|credentials?|env(?:ironment)?\s+var\w*|\.env)\b"
+    r"|\b(?:reveal|print|show|leak|dump|send|tell|give|echo|list|output|repeat|expose|paste)\s+(?:me\s+|us\s+|out\s+|the\s+|all\s+|your\s+|of\s+|any\s+|everyone's\s+)*(?:api[\s_\-]?keys?|secrets?|passwords?|(?:api|access|auth|bot|secret)[\s_\-]tokens?|credentials?|env(?:ironment)?\s+var\w*|\.env)\b"
     r"|忽略(?:掉)?(?:以上|上面|之前|前面|此前|所有|一切|你的|系统)*的?(?:所有|全部|一切)?的?(?:指令|指示|规则|提示|限制|要求|设定)|无视(?:以上|之前|所有|你的)*的?(?:指令|规则|限制)"
     r"|(?:^|\n|\W)(?:系统|管理员|开发者)(?:消息|提示|指令|通知|命令)\s*[::]|系统提示词|你的(?:提示词|系统指令)|你现在(?:是|已经)|从现在起,?你|(?:假装|扮演|假设)(?:你|成|自己)?(?:是|成)?|开发者模式|管理员模式|越狱"
     r"|(?:告诉|发给|输出|打印|显示|泄露|列出)(?:我|给我|一下)?(?:你的|所有|全部|系统)?的?(?:api\s*key|密钥|密码|口令|令牌|环境变量)",

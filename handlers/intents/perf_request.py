@@ -17,7 +17,8 @@ from handlers.intents.names import mask, mentions, wanted
 from handlers.intents.numbers import to_number
 from handlers.intents.parsed import Refused, Vocabulary
 from handlers.intents.perf_words import (
-    CRITERION,
+    APIS,
+    CRITERIA,
     DATASET,
     MULTI_TURN,
     OPEN_LOOP,
@@ -109,7 +110,7 @@ def _read_dataset(load: Load) -> None:
 
 def _read_words(load: Load) -> None:
     criteria: list[JsonValue] = []
-    for match in _each(load, CRITERION):
+    for match in (match for pattern in CRITERIA for match in _each(load, pattern)):
         value = float(match["value"]) / (1000 if match["unit"].lower().startswith(("m", "毫")) else 1)
         criteria.append({"name": _metric(match), "operator": "<=", "value": value})
     tune = _each(load, TUNE)
@@ -123,6 +124,9 @@ def _read_words(load: Load) -> None:
         load.args["stream"] = False
     elif _each(load, STREAM_ON):
         load.args["stream"] = True
+    for api, pattern in APIS:
+        if "api" not in load.args and _each(load, pattern):
+            load.args["api"] = api
     if _each(load, MULTI_TURN):
         load.args["multi_turn"] = True
     if _each(load, OPEN_LOOP):

@@ -89,7 +89,12 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
     ("prompt_length", rf"{_INPUT}s?\s*(?:(?:lengths?|长度|tokens?|size){_IS}|of\s+){_NUMBER}\s*(?:个?\s*tokens?)?"),
     ("prompt_length", rf"{_NUMBER}[\s\-]*(?:个\s*)?tokens?\s*(?:long\s+)?{_INPUT}s?"),
     ("prompt_length", rf"{_INPUT}\s*{_NUMBER}\s*个?\s*tokens?"),
+    ("prompt_length", rf"{_NUMBER}[\s\-]*(?:of\s+)?(?:input|context)(?:\s+tokens?)?(?![A-Za-z])"),
     ("prefix_length", rf"(?:\bprefix(?:\s+length)?|前缀(?:长度)?){_IS}{_NUMBER}"),
+    (
+        "max_tokens",
+        rf"{_NUMBER}[\s\-]*(?:tokens?\s*)?(?:(?:max(?:imum)?|{_MODE})[\s\-]+tokens?|(?:of\s+)?(?:output|completion|输出)(?![A-Za-z]))",
+    ),
     (
         "max_tokens",
         (
@@ -101,7 +106,6 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
         "max_tokens",
         rf"(?:\bat\s+most|\bup\s+to|最多|不超过)\s*(?:生成|输出)?\s*{_NUMBER}\s*个?\s*(?:(?:new|output)\s+)?tokens?",
     ),
-    ("max_tokens", rf"{_NUMBER}\s*(?:max(?:imum)?|output)\s+tokens?"),
     (
         "min_tokens",
         (
@@ -131,15 +135,17 @@ PATTERNS = tuple((name, re.compile(pattern, FLAGS)) for name, pattern in _PATTER
 
 _METRIC = (
     r"(?P<p>avg|average|mean|p50|p90|p95|p99|平均)?\s*(?:的)?\s*"
-    r"(?P<metric>latency|ttft|tpot|time\s+to\s+first\s+token|首\s*(?:字|token)\s*(?:延迟|时间)|延迟|响应时间)"
+    r"(?P<metric>latency|ttft|tpot|time\s+to\s+first\s+token|time\s+per\s+output\s+token|response\s+times?|首\s*(?:字|token)\s*(?:延迟|时间)|延迟|响应时间)"
 )
 _BELOW = (
     r"\s*(?:is\s+|stays?\s+|be\s+|控制在|保持)*"
     r"(?:<=?|≤|under|below|within|less\s+than|at\s+most|不超过|小于|低于|不大于|在)\s*"
 )
-CRITERION = re.compile(
-    rf"{_METRIC}{_BELOW}(?P<value>\d+(?:\.\d+)?)\s*(?P<unit>ms|milliseconds?|毫秒|s(?:ec(?:ond)?s?)?|秒)(?![A-Za-z])",
-    FLAGS,
+_TIME = r"(?P<value>\d+(?:\.\d+)?)\s*(?P<unit>ms|milliseconds?|毫秒|s(?:ec(?:ond)?s?)?|秒)(?![A-Za-z])"
+CRITERIA = (
+    re.compile(rf"{_METRIC}{_BELOW}{_TIME}", FLAGS),
+    re.compile(rf"{_METRIC}\s*(?:在|控制在|保持在|不超过)?\s*{_TIME}\s*(?:以内|之内|以下|内)", FLAGS),
+    re.compile(rf"(?:<=?|≤|under|below|within|less\s+than|sub[\s-]?)\s*{_TIME}\s*{_METRIC}", FLAGS),
 )
 """An SLA: p99 latency under 2 s."""
 TUNE = re.compile(
@@ -154,6 +160,12 @@ STREAM_OFF = re.compile(
 STREAM_ON = re.compile(
     r"\b(?:with\s+)?stream(?:ing|ed)?(?:\s+(?:on|responses?|mode))?\b|(?:开启|使用|用)?流式(?:输出)?", FLAGS
 )
+APIS = (
+    ("embedding", re.compile(r"\bembeddings?\b|向量(?:化)?|嵌入", FLAGS)),
+    ("rerank", re.compile(r"\brerank(?:er|ing|s)?\b|重排(?:序)?", FLAGS)),
+    ("responses", re.compile(r"\bresponses\s+(?:api|endpoint)\b|responses\s*接口", FLAGS)),
+)
+"""What is tested where it is no chat: named by EvalScope's short names."""
 MULTI_TURN = re.compile(r"\bmulti[\s-]?turn\b|多轮(?:对话)?", FLAGS)
 DATASET = re.compile(
     r"(?:\b(?:on|with|using)\s+|用|使用)?(?:the\s+)?(?<![\w\-])(?P<name>random|openqa|line_by_line|longalpaca|share_gpt_zh|"

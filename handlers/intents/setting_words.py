@@ -83,6 +83,24 @@ _WORDS: tuple[tuple[str, str], ...] = (
     ("api_key_name", rf"{_KEY_EN}(?:\s+(?:named|called|name))?\s*[=:]?\s*{_KEY_NAME}"),
     ("api_key_name", rf"(?:用|使用|以)?\s*(?:名为)?(?:密钥|秘钥)\s*(?:名为?|叫|是|为|[=:])?\s*{_KEY_NAME}"),
 )
+_API = r"(?:\s+(?:apis?|endpoint|protocol|format|接口|协议))"
+_EVAL_TYPES: tuple[tuple[str, str], ...] = (
+    (
+        "openai_responses_api",
+        rf"(?:\b(?:via|through|with|using|over|on)\s+)?(?:the\s+)?(?:openai\s+)?\bresponses{_API}|(?:用|通过|走)?\s*responses\s*(?:接口|api)",
+    ),
+    (
+        "anthropic_api",
+        rf"(?:\b(?:via|through|with|using|over|on)\s+)?(?:the\s+|an\s+)?\b(?:anthropic|claude){_API}|(?:用|通过|走)?\s*anthropic\s*(?:接口|api|协议)",
+    ),
+    ("litellm", r"(?:\b(?:via|through|with|using|over)\s+)?\blitellm\b|(?:用|通过|走)\s*litellm"),
+    ("llm_ckpt", r"\blocal\s+(?:checkpoint|weights|ckpt)\b|本地(?:权重|checkpoint|模型权重)"),
+    ("text2image", r"\b(?:text[\s\-]?(?:to|2)[\s\-]?image|t2i)\s+model\b|文生图模型"),
+    ("text2speech", r"\b(?:text[\s\-]?(?:to|2)[\s\-]?speech|tts)\s+model\b|语音合成模型|tts\s*模型"),
+    ("image_editing", r"\bimage[\s\-]?editing\s+model\b|图像编辑模型"),
+)
+EVAL_TYPES = tuple((name, re.compile(pattern, FLAGS)) for name, pattern in _EVAL_TYPES)
+"""How a model is reached, where that is said."""
 WORDS = tuple((name, re.compile(pattern, FLAGS)) for name, pattern in _WORDS)
 """Setting → a pattern whose group w is its value."""
 

@@ -10,7 +10,7 @@ from pydantic import JsonValue
 
 from handlers.intents.lexicon import FLAGS, URL
 from handlers.intents.numbers import to_int, to_number
-from handlers.intents.setting_words import BARE_URL, CORRECTION, NUMBERS, STATEMENTS, WORDS, N
+from handlers.intents.setting_words import BARE_URL, CORRECTION, EVAL_TYPES, NUMBERS, STATEMENTS, WORDS, N
 
 ADDRESS = "\x04"
 """What stands for a character of an endpoint's address: the name of a model may stand beside it."""
@@ -46,16 +46,24 @@ def read_words(text: str, known: frozenset[str], keys: frozenset[str]) -> Settin
     for key in sorted(keys):
         if _each(settings, re.compile(rf"(?<![\w\-]){re.escape(key)}(?:\s+(?:api[\s_\-]?)?key(?!\w)|\s*密钥)", FLAGS)):
             settings.args["api_key_name"] = key
+    _read_statements(settings, known)
+    for name, pattern in WORDS:
+        for match in _each(settings, pattern):
+            settings.args[name] = _word(name, match["w"])
+    return settings
+
+
+def _read_statements(settings: Settings, known: frozenset[str]) -> None:
+    """Read what is stated as such: how the model is reached, the judge, the sandbox, graphics cards."""
+    for name, pattern in EVAL_TYPES:
+        if "eval_type" in known and _each(settings, pattern):
+            settings.args["eval_type"] = name
     for name, pattern in STATEMENTS:
         said = _each(settings, pattern)
         if said and name in known:
             settings.args[name] = _stated(name, said, settings.args.get(name))
         elif said and name not in settings.unhandled:
             settings.unhandled.append(name)
-    for name, pattern in WORDS:
-        for match in _each(settings, pattern):
-            settings.args[name] = _word(name, match["w"])
-    return settings
 
 
 def read_numbers(settings: Settings) -> None:
