@@ -21,8 +21,10 @@ from handlers.message import Form, Message
 from handlers.open_requests import Asked, OpenRequest, OpenRequests, complete
 from handlers.overheard import is_command, is_for_others, is_plain_answer
 from handlers.perform import bug_reply, guarded, perform
+from handlers.proposals import PICK
 from handlers.registry import intents
 from handlers.reply import Reply
+from handlers.submit import not_taken
 from handlers.texts import Texts
 from handlers.typed import as_command, to_be_typed_again
 from handlers.understand import understand
@@ -40,6 +42,8 @@ async def converse(
     `thread_run` is the newest run of the conversation. `was_refused` says of an edited message that all it had been
     answered with was a refusal, or that it was not understood.
     """
+    if incoming.button.startswith(PICK):
+        return await Hearing(services, thread_run).take_pick(incoming)
     if incoming.button:
         return [await guarded(press(incoming, services), Texts(incoming.speaks))]
     heard = Hearing(services, thread_run)
@@ -63,6 +67,12 @@ class Hearing:
 
     services: Services
     thread_run: int | None
+
+    async def take_pick(self, incoming: Incoming) -> list[Reply]:
+        """Return the replies to a press that says a word, as an answer to what the person was asked."""
+        said = incoming.model_copy(update={"button": "", "text": incoming.button.removeprefix(PICK)})
+        asked = await asyncio.to_thread(OpenRequests(self.services.store.engine).of, said)
+        return [not_taken("question.unknown", incoming.speaks)] if asked is None else await self.hear(said)
 
     async def hear(self, incoming: Incoming) -> list[Reply]:
         """Return the replies to what was said in words, or in a form."""

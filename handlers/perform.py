@@ -14,6 +14,7 @@ from handlers.intents.flags import COMMANDS
 from handlers.intents.parsed import Parsed
 from handlers.message import Message
 from handlers.policy import invalid
+from handlers.proposals import picks
 from handlers.readings import to_be_confirmed
 from handlers.registry import understood
 from handlers.reply import Reply
@@ -23,8 +24,10 @@ from jobs.outages import is_outage
 
 log = structlog.get_logger(__name__)
 
-_ASKED_BY: Mapping[type[ScopebotError], str] = {UnknownModel: "model", UnknownBenchmark: "datasets"}
-"""Errors that a better name answers."""
+_ASKED_BY: Mapping[type[ScopebotError], tuple[str, str]] = {
+    UnknownModel: ("model", "models"), UnknownBenchmark: ("datasets", "nearest"),
+}  # fmt: skip
+"""Errors that a better name answers: what it is the name of, and the fact that has those that are near."""
 
 
 async def perform(parsed: Parsed, context: Context) -> Reply:
@@ -59,11 +62,12 @@ async def guarded(reply: Awaitable[Reply], texts: Texts) -> Reply:
     try:
         return await reply
     except ScopebotError as error:
-        missing = _ASKED_BY.get(type(error), "")
+        missing, near = _ASKED_BY.get(type(error), ("", ""))
         name = str(error.params.get("name", "")) if missing else ""
-        alone = isinstance(error, NotAllowed)
+        parts = picks(str(error.params.get(near, "")).split(", ")) if missing else ()
         return Reply(
-            Message(text=texts.error(error)), refused=True, missing=missing, instead_of=name, private=alone
+            Message(text=texts.error(error), parts=parts), refused=True, missing=missing, instead_of=name,
+            private=isinstance(error, NotAllowed),
         )  # fmt: skip
     except Exception as error:
         if is_outage(error):

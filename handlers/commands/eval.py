@@ -9,9 +9,9 @@ from pydantic import Field, JsonValue, ValidationError
 
 from handlers.amounts import ask_first
 from handlers.context import Context
-from handlers.message import Message
 from handlers.plan import split_by_benchmark
 from handlers.policy import generation_settings, invalid, resolve_datasets, resolve_model
+from handlers.proposals import ask_which_benchmark, ask_which_model
 from handlers.readings import ask_reading
 from handlers.refusals import left_out, refusal
 from handlers.registry import Args, Intent, Words
@@ -50,7 +50,7 @@ class EvalArgs(Args):
 
 async def handle(args: EvalArgs, context: Context) -> Reply:
     """Plan the runs; submit them, or ask about the one thing that is not sure."""
-    texts, config = context.texts, context.services.config
+    config = context.services.config
     refused = refusal(context)
     if refused is not None:
         return refused
@@ -60,11 +60,9 @@ async def handle(args: EvalArgs, context: Context) -> Reply:
     if not names and args.eval_type == "mock_llm":
         names = ("mock_llm",)
     if not names:
-        registered = ", ".join(config.models)
-        key = "ask.which_model" if registered else "ask.which_model.none"
-        return Reply(Message(text=texts(key, models=registered)), waits=True, missing="model")
+        return ask_which_model(context, "ask.which_model")
     if not args.datasets:
-        return Reply(Message(text=texts("ask.which_datasets")), waits=True, missing="datasets")
+        return ask_which_benchmark(context)
     specs = await _specs(args, names, context)
     question = await ask_reading(context, specs, await _others(context)) or await ask_first(
         context, specs, said=args.limit is not None

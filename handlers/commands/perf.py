@@ -7,9 +7,9 @@ import contextlib
 from pydantic import Field, JsonValue, ValidationError
 
 from handlers.context import Context
-from handlers.message import Message
 from handlers.perf_plan import Levels, load_seconds, make_spec, plan_levels, requests
 from handlers.policy import resolve_model
+from handlers.proposals import ask_which_model
 from handlers.readings import ask_reading
 from handlers.refusals import left_out, refusal
 from handlers.registry import Args, Intent, Words
@@ -80,9 +80,7 @@ async def handle(args: PerfArgs, context: Context) -> Reply:
     if not names and config.defaults.model is not None:
         names = (config.defaults.model,)
     if not names:
-        registered = ", ".join(config.models)
-        key = "ask.perf_model" if registered else "ask.perf_model.none"
-        return Reply(Message(text=texts(key, models=registered)), waits=True, missing="model")
+        return ask_which_model(context, "ask.perf_model")
     levels = plan_levels(args, pasted=context.parsed.pasted, sentence=context.parsed.by != "command_line")
     specs = [await _spec(args, name, levels, context) for name in names]
     unsure = await ask_reading(context, specs, await _others(context))

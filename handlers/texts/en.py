@@ -102,6 +102,7 @@ TEXTS = {
     "ask.which_model.none": "Which model should I evaluate, and where is its endpoint? For example: `evaluate qwen-plus at https://host/v1 on gsm8k`. No model is registered in scopebot.toml yet; `mock` needs none.",
     "ask.type_again": "Type it again with that: `{command}`.",
     "ask.which_run": "Which run? For example `{verb} r12`; `results` and `status` list them.",
+    "ask.which_datasets.need": "On which benchmark? Usual ones for {needs}: {names}. Any other can be named (`/benchmarks` finds one).",
     "ask.which_datasets": "On which benchmark? For example gsm8k, mmlu or `sample` (`/benchmarks` finds one).",
     "ask.endpoint": "Where is {model} served? It is not registered here ({models}). Add its endpoint: `… at https://host/v1`.",
     "ask.total": "{dataset} has {subsets} subsets and EvalScope's limit counts for each of them. You said {said:,}: which do you mean?",

@@ -102,6 +102,7 @@ TEXTS = {
     "ask.which_model.none": "要评测哪个模型，接口地址是什么？例如：`用 gsm8k 评测 qwen-plus，地址 https://host/v1`。scopebot.toml 里还没有登记模型；`mock` 不需要接口。",
     "ask.type_again": "请补全后重新输入：`{command}`。",
     "ask.which_run": "是哪个任务？例如 `{verb} r12`；`results` 和 `status` 会列出任务。",
+    "ask.which_datasets.need": "用哪个评测集？{needs} 常用的有：{names}。也可以说别的名字（`/benchmarks` 可以查找）。",
     "ask.which_datasets": "用哪个评测集？例如 gsm8k、mmlu 或 `sample`（`/benchmarks` 可以查找）。",
     "ask.endpoint": "{model} 的接口地址是什么？它没有登记（已登记：{models}）。请补充地址：`… 地址 https://host/v1`。",
     "ask.total": "{dataset} 有 {subsets} 个子集，EvalScope 的 limit 按每个子集计算。你说的 {said:,} 条是指哪一种？",

@@ -231,7 +231,7 @@ async def test_of_what_only_told_something_an_edit_is_heard_where_it_now_starts_
 
 
 async def test_of_what_was_not_understood_every_edit_is_heard(services: FakeServices) -> None:
-    (reply,) = await services.say("stauts", id=MESSAGE)
+    (reply,) = await services.say("sttuuaas", id=MESSAGE)
     assert reply.refused
     assert await edit(services, "status") == []
     place = Place(platform="console", channel="c", thread="t")

@@ -11,6 +11,8 @@ from support.database import migrated
 
 from handlers import open_requests
 from handlers.incoming import Place
+from handlers.message import Buttons
+from handlers.reply import Reply
 from jobs.config import Config
 from jobs.models import EvalSpec, PerfSpec, Run
 from jobs.store import Store
@@ -124,3 +126,46 @@ async def test_what_is_no_answer_leaves_it_open(services: FakeServices) -> None:
     await services.say("hmm, let me think")
     await services.say("gsm8k")
     assert only(services).spec.covers == ("gsm8k",)
+
+
+async def test_a_press_of_what_is_offered_answers_as_the_word_would_and_once(services: FakeServices) -> None:
+    (asked,) = await services.say("evaluate on gsm8k, 20 samples")
+    assert "pick:prod" in ids_of(asked)
+    (nobodys,) = await services.say("", button="pick:prod", user="somebody else")
+    assert (nobodys.refused, nobodys.private) == (True, True)
+    (started,) = await services.say("", button="pick:prod")
+    assert started.group is not None
+    (again,) = await services.say("", button="pick:prod")
+    assert again.refused
+    assert len(services.store.runs()) == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "offered"),
+    [
+        ("evaluate prod on something for long context, 20 samples", ["needle_haystack", "longbench_v2"]),
+        ("评测 prod 的智能体能力", ["tau_bench"]),
+        ("帮我看看 prod 数学怎么样", ["gsm8k", "math_500", "aime24", "competition_math"]),
+        ("evaluate prod", ["gsm8k", "mmlu", "ceval", "humaneval", "ifeval"]),
+    ],
+)
+async def test_a_need_without_a_name_is_answered_with_benchmarks_for_it(
+    services: FakeServices, said: str, offered: list[str]
+) -> None:
+    (asked,) = await services.say(said)
+    assert [button.removeprefix("pick:") for button in ids_of(asked)] == offered
+    assert not services.submitted
+    (started,) = await services.say("", button=f"pick:{offered[0]}")
+    assert started.group is not None or started.waits
+
+
+def ids_of(reply: Reply) -> list[str]:
+    return [button.id for part in reply.message.parts if isinstance(part, Buttons) for button in part.items]
+
+
+async def test_a_name_that_is_unknown_offers_the_three_nearest(services: FakeServices) -> None:
+    (asked,) = await services.say("evaluate prod on gsm9k_bench, 20 samples")
+    offered = ids_of(asked)
+    assert len(offered) == 3
+    (started,) = await services.say("", button=offered[0])
+    assert started.group is not None or started.waits
