@@ -12,7 +12,7 @@ from handlers.intents.clean import squeeze, without_ticks
 from handlers.intents.eval_request import read_eval
 from handlers.intents.lexicon import FLAGS, RUN_RANGE, RUN_REF, RUN_WORDS, STOP, TAGS
 from handlers.intents.names import Kind, Mention, mask, mentions, wanted
-from handlers.intents.not_ours import small_talk
+from handlers.intents.not_ours import is_chat, small_talk
 from handlers.intents.numbers import NUMBER, to_int
 from handlers.intents.parsed import Parsed, Vocabulary
 from handlers.intents.perf_request import read_perf
@@ -40,7 +40,7 @@ _ASKS_HOW_IT_GOES = re.compile(
     r"\bhow(?:'s|\s+is|\s+are|\s+far)\b|\b(?:done|finished|going)\b|怎么样了|好了吗|完了吗|进展", FLAGS
 )
 _ASKS_HOW_RUN_GOES = re.compile(
-    r"\bhow(?:'s|\s+is|\s+are|\s+far)\b.*\b(?:runs?|jobs?|evaluations?|evals?|tests?|ones?)\s+(?:going|doing|coming\s+along|along|getting\s+on|now)\b"
+    r"\bhow(?:'s|\s+is|\s+are|\s+far)\b.*\b(?:runs?|jobs?|evaluations?|evals?|tests?|ones?)\s+(?:\w+\s+){0,3}?(?:going|doing|coming\s+along|along|getting\s+on|now)\b"
     r"|\b(?:is|are|has|have)\s+(?:my|the|our|that|this)\b.*\b(?:runs?|jobs?|evaluations?|evals?|tests?)\s+(?:done|finished|ready|still\s+running|running|over|through|completed?)\b"
     r"|(?:那次|运行|评测|任务|压测|测试)(?:现在)?(?:跑|进行)?(?:到哪|得怎么样|怎么样了|好了[吗没]|完了[吗没]|结束了[吗没])",
     FLAGS,
@@ -53,7 +53,8 @@ _ALL = re.compile(r"\b(?:all|everything|every run|both|my (?:runs|jobs))\b|全�
 _BARE_NUMBER = re.compile(r"\W*#?(\d{1,20})\W*", FLAGS)
 _NEXT_ABOUT_RUNS = (
     r"(?<=\d)(?:,?\s*\band\s+|\s*[,;、]\s*(?:and\s+|并且?\s*)?|\s*(?:并且?|同时)\s*)"
-    r"(?=(?:please\s+|请)?(?:(?:cancel|stop|abort|kill|resume|continue|re-?run|eval(?:uate)?|stress[\s-]test)\b|"
+    r"(?=(?:please\s+|请)?(?:(?:cancel|stop|abort|kill|resume|continue|re-?run|eval(?:uate)?|stress[\s-]test|"
+    r"show|give|list|compare|post|tell)\b|"
     r"取消|停止|停掉|终止|中止|继续|恢复|重跑|重新跑|评测|压测))"
 )
 """What stands between "cancel r1" and "resume r2"."""
@@ -221,6 +222,8 @@ def _request(text: str, vocabulary: Vocabulary) -> Parsed:
     found = mentions(text, vocabulary)
     masked = mask(text, found)
     named = phrases(masked)
+    if is_chat(masked):
+        return Parsed(intent="none")
     has_dataset = any(mention.kind == "dataset" for mention in found)
     if asks_for_training(masked, named, has_dataset=has_dataset):
         return Parsed(intent="none", question="none.not_me")

@@ -57,3 +57,31 @@ def is_not_ours(text: str) -> bool:
         return True
     written = _WRITES.search(text)
     return written is not None and not _ASKS_TO_RUN.search(text[: written.start()])
+
+
+_CHATS = re.compile(
+    r"\b(?:what\s+do\s+(?:you|we|people)\s+think|do\s+you\s+(?:like|think|know|believe|remember|prefer)|did\s+(?:you|anyone|anybody)\s+(?:see|hear|read|know|notice)|"
+    r"have\s+you\s+(?:seen|heard|read)|(?:i|we)\s+(?:really\s+|just\s+|also\s+|still\s+)?(?:think|believe|heard|read|saw|love|loved|hate|hated|wonder|guess|feel|bet|doubt|hope|wish|like|enjoyed|remember|forgot)\b|"
+    r"(?:isn't|aren't|wasn't|doesn't|don't|won't|didn't)\s+(?:it|they|that|you|he|she|we)\s*\?|right\s*\?\s*$|imo\b|imho\b|fyi\b|btw,?\s+(?:the|i|we)\b|lol\b|haha|"
+    r"who\s+(?:made|created|invented|wrote|published|built|won|is|was|are|maintains)|when\s+(?:was|is|did|will)\s|how\s+(?:do|does|did)\s+(?:\S+\s+){1,4}work|"
+    r"(?:explain|teach)\s+(?:to\s+)?(?:me\s+)?(?:how|what|why|the\s+(?:idea|concept|difference))|what(?:'s|\s+is|\s+are)\s+(?:the\s+)?(?:point|history|meaning|idea|best\s+way)|"
+    r"(?<!benchmark\s)(?<!benchmarks\s)(?<!dataset\s)(?<!datasets\s)should\s+(?:i|we)\s+(?:use|buy|pick|choose|learn|read|train)|which\s+(?:gpu|laptop|cloud|framework|library|paper|book|course)|"
+    r"meeting|lunch|dinner|coffee|weekend\s+plans|holiday|vacation|marathon|birthday|football|movie|weather|salary|interview|the\s+news|blog\s+post|the\s+paper\s+(?:says|claims|reports)|newsletter|slides\s+for)\b"
+    r"|你(?:觉得|认为|喜欢|知道|听说)|我(?:觉得|认为|听说|看到|喜欢|猜|感觉|希望)|听说|据说|大家(?:觉得|怎么看)|怎么看(?!到)|吧[??!。.]*\s*$(?<!行吧)(?<!好吧)(?<!可以吧)|是不是(?:太|有点|已经)|太(?:难|老|旧|卷|贵|慢|简单|水|高|低|好|差)了|"
+    r"会议|开会|午饭|吃饭|咖啡|周末(?:去|干|打算)|放假|请假|天气|工资|面试|新闻|论文(?:里|说|讲)|解释一下|讲讲|科普|谁(?:做|写|发布|提出|发明)|哪家|买(?:哪|什么|个)|贵不贵|跑步|马拉松|电影",
+    FLAGS,
+)
+_COMMANDS = re.compile(
+    r"(?:^|[,.;:!?\n]\s*|\b(?:please|pls|plz|kindly|can\s+(?:you|u|we)|could\s+(?:you|u|we)|would\s+you|will\s+you|(?:i|we)(?:'d|\s+would)?\s+(?:want|like|need)\s+(?:you\s+)?(?:to)?|"
+    r"let'?s|help\s+me|go\s+(?:ahead\s+and|and)|now|then|just|and|so|also)\s+)"
+    r"(?:(?:please|pls|just|quickly|also|now|go|first)\s+)*"
+    r"(?:evaluat\w*|eval|re-?run|run|test|benchmark|score|measure|assess|stress|load[\s-]test|hammer|ramp|sweep|compare|cancel|stop|abort|kill|resume|continue|repeat|show|list|give|get|check|schedule|post|try|put|start|kick|do|see|find|launch)\b"
+    r"|(?:请|帮我|帮忙|麻烦|给我|替我|我(?:想|要|需要)|能不能|可以|能否)(?:你)?(?:再|先)?(?:帮我|帮忙)?(?:把|用|拿|对|在|跑|测|评|压|看|对比|取消|停|重)"
+    r"|(?:^|[,.;:!?。，；\n]\s*)(?:用|拿|在|对|把)?[^,.;!?。，；]{0,24}?(?:(?:评测|测评|压测|评估)(?!会|组|团队|岗|方向|平台)|跑(?:一下|个|一遍|一次|\s*[\x01\x02])|测(?:一下|个|一测|\s*[\x01\x02])|重跑|取消|对比|压一下)",
+    FLAGS,
+)
+
+
+def is_chat(masked: str) -> bool:
+    """Tell whether a sentence (its names masked) gives an opinion, news or small talk, and asks for nothing done."""
+    return _CHATS.search(masked) is not None and _COMMANDS.search(masked) is None

@@ -155,6 +155,9 @@ def _take(load: Load, name: str, match: re.Match[str]) -> None:
     if name == "prompt_length" and groups.get("low"):
         load.args |= {"min_prompt_length": int(groups["low"]), "max_prompt_length": int(groups["high"])}
         return
+    if name == "half":
+        load.args["duration"] = _UNITS[groups["unit"][0].lower()] // 2
+        return
     said = groups.get("list") or ""
     numbers = _numbers(said, thousands=name != "parallel")
     if not numbers:

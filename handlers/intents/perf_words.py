@@ -62,6 +62,8 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
     ("rate", rf"(?:\b(?:request\s+)?rates?\b|\bqps\b|\brps\b|(?:请求)?速率){_IS}{L}(?:\s*{_PER_SECOND})?{_NOT_OTHER}"),
     ("rate", rf"(?:\bat\s+|\bwith\s+)?{L}\s*{_PER_SECOND}"),
     ("rate", rf"每秒\s*{L}\s*(?:{_ZH_REQUEST})?"),
+    ("half", r"(?:\bfor\s+)?\bhalf\s+an?\s+(?P<unit>minute|hour)\b"),
+    ("half", r"(?:持续|跑|压|测)?半\s*个?(?P<unit>分|小)[钟时]"),
     (
         "duration",
         rf"(?:\bfor|\blasting|\bduration|\bover|持续|时长|跑|压|运行|测)?{_IS}{_NUMBER}\s*-?{_SECONDS}",
@@ -144,7 +146,10 @@ _BELOW = (
 _TIME = r"(?P<value>\d+(?:\.\d+)?)\s*(?P<unit>ms|milliseconds?|毫秒|s(?:ec(?:ond)?s?)?|秒)(?![A-Za-z])"
 CRITERIA = (
     re.compile(rf"{_METRIC}{_BELOW}{_TIME}", FLAGS),
-    re.compile(rf"{_METRIC}\s*(?:在|控制在|保持在|不超过)?\s*{_TIME}\s*(?:以内|之内|以下|内)", FLAGS),
+    re.compile(
+        rf"{_METRIC}\s*(?:要|必须|需要|需|得|应|能|都|保证)*(?:在|控制在|保持在|不超过|低于|小于)?\s*{_TIME}\s*(?:以内|之内|以下|内)",
+        FLAGS,
+    ),
     re.compile(rf"(?:<=?|≤|under|below|within|less\s+than|sub[\s-]?)\s*{_TIME}\s*{_METRIC}", FLAGS),
 )
 """An SLA: p99 latency under 2 s."""

@@ -46,7 +46,8 @@ WHY = re.compile(
 """A sentence that begins so asks for a reason, whatever else it names: "why did it stop?"."""
 
 _NOUN = re.compile(
-    r"(?:\b(?:the|this|that|last|latest|previous|my|each|every|a|an|is|was|which|what|of)(?:\s+(?:last|latest|newest|first))?\s+)$",
+    r"\b(?:the|this|that|last|latest|previous|my|our|your|each|every|an?|is|was|which|what|of|old|new|good|great|hard|nice|bad|tough|"
+    r"popular|favou?rite|interesting|standard|famous)(?:\s+(?:last|latest|newest|first))?\s+$",
     FLAGS,
 )
 _RUN_NUMBER = re.compile(r"\s*#?\s?\d{1,9}\s*(?:$|[?!.,;])", FLAGS)

@@ -64,7 +64,7 @@ _NUMBERS = tuple(
     (name, re.compile(pattern, FLAGS))
     for name, pattern in (
         ("top_k", rf"\btop[\s_\-]?k?\s*[=:]?\s*{_N}"),
-        ("top_k", rf"前\s*{_N}\s*(?:个|条)?(?:文档|结果)"),
+        ("top_k", rf"(?:取|召回)?前\s*{_N}(?!\s*(?:条|张|个样本))\s*(?:个)?(?:文档|结果)?"),
         (
             "test_size",
             (
