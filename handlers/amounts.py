@@ -1,14 +1,30 @@
-"""What is asked before anything is run: which of two numbers of samples is meant, and whether so many are."""
+"""What is asked before anything is run: which of two numbers of samples is meant, whether so many, or first a few."""
 
 from __future__ import annotations
 
+import asyncio
+import re
 from collections.abc import Sequence
 
 from handlers.context import Context
-from handlers.plan import Surprise, surprise, total
+from handlers.intents.lexicon import FLAGS
+from handlers.plan import Surprise, spread, surprise, total
 from handlers.reply import Reply
 from handlers.submit import Choice, ask
 from jobs.models import EvalSpec
+from jobs.sample import SAMPLE_DATASETS
+
+LOOK = 5
+"""Samples of each benchmark that are offered first where a model was never evaluated on it: enough to see that the
+endpoint answers and that answers are read right, before hours of it are spent."""
+SMALL = 10
+"""A run of no more samples is a look already."""
+_WHOLE = re.compile(
+    r"\b(?:all\s+of|all\s+(?:the\s+)?(?:samples|questions)|whole|entire|full|complete|everything|no\s+limit)\b|"
+    r"全部|全量|整个|完整|全集|所有",
+    FLAGS,
+)
+"""Words that say that all samples are meant."""
 
 
 async def ask_first(context: Context, specs: Sequence[EvalSpec], *, said: bool) -> Reply | None:
@@ -21,11 +37,48 @@ async def ask_first(context: Context, specs: Sequence[EvalSpec], *, said: bool) 
     surprised = surprise(specs) if said and not known else None
     if surprised is not None:
         return await _ask_which(context, surprised, specs)
+    if not said and await _is_first(specs, context):
+        return await _offer_look(context, specs)
     samples, threshold = total(specs), context.services.config.defaults.confirm_above_samples
     if samples is None or samples <= threshold:
         return None
     question = context.texts("ask.above", total=samples, threshold=threshold)
     return await ask(context, question, [Choice("run", context.texts("button.run", total=samples), tuple(specs))])
+
+
+async def _is_first(specs: Sequence[EvalSpec], context: Context) -> bool:
+    """Tell whether a model is to be evaluated, on all there is, on a benchmark that it has no score of yet.
+
+    A pasted command and a form mean what they leave out: there a number has its own field, and was seen. Scopebot's
+    own sample data is for a first look as it is.
+    """
+    parsed, incoming = context.parsed, context.incoming
+    if parsed.pasted or incoming.request is not None or _WHOLE.search(incoming.text):
+        return False
+    samples = total(specs)
+    if samples is not None and samples <= SMALL:
+        return False
+    asked = [spec for spec in specs if spec.limit is None and spec.model.eval_type != "mock_llm"]
+    store = context.services.store
+    for spec in asked:
+        known = await asyncio.to_thread(store.evaluated, spec.model.name, spec.covers)
+        if not set(spec.covers) <= known | SAMPLE_DATASETS.keys():
+            return True
+    return False
+
+
+async def _offer_look(context: Context, specs: Sequence[EvalSpec]) -> Reply:
+    """Offer a few samples first, then the whole."""
+    texts = context.texts
+    few = tuple(run for spec in specs for run in spread(spec.model_copy(update={"limit": LOOK})))
+    samples, whole = total(few), total(specs)
+    names = ", ".join(dict.fromkeys(dataset.name for spec in specs for dataset in spec.datasets))
+    models = ", ".join(dict.fromkeys(spec.model.name for spec in specs))
+    choices = [
+        Choice("look", texts("button.look", total=_count(samples)), few),
+        Choice("whole", texts("button.whole", total=_count(whole)), tuple(specs)),
+    ]
+    return await ask(context, texts("ask.look", model=models, dataset=names, total=_count(whole)), choices)
 
 
 async def _ask_which(context: Context, surprised: Surprise, specs: Sequence[EvalSpec]) -> Reply:

@@ -181,7 +181,7 @@ def _hint(intent: Intent) -> str:
     fields = intent.args.model_fields
     values = {name: "on|off" if fields[name].annotation == bool | None else name for name in intent.positional}
     said = [value if name in intent.required else f"[{value}]" for name, value in values.items()]
-    if set(fields) - {*intent.positional, "runs"}:  # several runs are named like one
+    if set(fields) - {*intent.positional, "runs", "which", *intent.not_yet}:  # several runs are named like one
         said.append("[name=value …]")
     return " ".join(said)
 

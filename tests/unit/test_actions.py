@@ -108,7 +108,7 @@ def test_the_buttons_are_told_in_the_language_of_the_thread(one: FakeServices) -
 
 @pytest.mark.parametrize(
     ("asked", "part"),
-    [("gsm8k, 20 samples", True), ("gsm8k, 1319 samples", False), ("gsm8k", False), ("faq, 5 samples", True)],
+    [("gsm8k, 20 samples", True), ("gsm8k, 1319 samples", False), ("all of gsm8k", False), ("faq, 5 samples", True)],
 )
 async def test_a_full_run_is_offered_where_a_limit_kept_it_from_the_whole(
     services: FakeServices, asked: str, *, part: bool

@@ -966,3 +966,39 @@ async def test_a_setting_that_cannot_be_done_yet_is_refused_by_its_name(
     assert reply.refused
     assert f"`{name}`" in reply.message.text
     assert not services.submitted
+
+
+async def test_a_model_that_was_never_evaluated_on_a_benchmark_is_offered_a_few_samples_first(
+    services: FakeServices,
+) -> None:
+    (reply,) = await services.say("evaluate prod on gsm8k")
+    assert reply.waits
+    assert list(buttons(reply)) == ["5 samples first", "The whole (1,319)", "Cancel"]
+    (started,) = await services.say("yes")
+    assert started.group is not None
+    (run,) = services.store.runs()
+    assert run.spec.total == 5
+    succeed(services, run)
+    (whole,) = await services.say("evaluate prod on gsm8k", id="again")
+    assert list(buttons(whole)) == ["Run 1,319 samples", "Cancel"]  # known by now; still over the threshold
+
+
+async def test_the_few_samples_of_a_benchmark_of_many_subsets_are_one_of_each(services: FakeServices) -> None:
+    (reply,) = await services.say("evaluate prod on mmlu")
+    assert list(buttons(reply))[:2] == ["57 samples first", "The whole (14,042)"]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "evaluate prod on gsm8k, 20 samples",
+        "evaluate prod on all of gsm8k",
+        "用 gsm8k 评测 prod，全部",
+        "evaluate mock on gsm8k",
+        "evalscope eval --model qwen-plus --api-url http://10.0.0.5/v1 --datasets gsm8k",
+    ],
+)
+async def test_nobody_is_offered_a_few_who_said_how_many_or_pasted_a_command(services: FakeServices, said: str) -> None:
+    (reply,) = await services.say(said)
+    assert "5 samples first" not in buttons(reply)
+    assert "先跑 5 条" not in buttons(reply)

@@ -60,7 +60,7 @@ async def test_the_answer_completes_what_was_asked_for(
     assert not services.store.runs()
     (reply,) = await services.say(answer)
     if reply.waits:  # so many samples that it asks
-        reply = await services.press("q1:run")
+        reply = await services.press("q1:whole")
     spec = only(services).spec
     assert isinstance(spec, EvalSpec)
     said = any(word in first + answer for word in ("20", "二十"))

@@ -17,7 +17,7 @@ ASKED = "evaluate prod on gsm8k, 20 samples"
 WHOLE = "evaluate prod on sample_qa"
 PAIR = "evaluate prod and other on gsm8k, 20 samples"
 KNOWN = {
-    "Cancel", "Logs", "Re-run", "Full run", "Resume", "Copy as CLI", "Go on", "Stop", "Run 1,319 samples",
+    "Cancel", "Logs", "Re-run", "Full run", "Resume", "Copy as CLI", "Go on", "Stop", "The whole (1,319)",
     "取消", "日志", "重跑", "全量运行", "继续", "复制为命令行",
 }  # fmt: skip
 
@@ -180,11 +180,11 @@ def test_from_a_result_each_button_starts_once_whoever_presses_how_often(room: R
     room.press("ann", result, "Full run")
     question = room.answer(ts, 4)
     assert "1,319 samples" in shown(question)
-    room.press("bob", question, "Run 1,319")
+    room.press("bob", question, "The whole")
     assert room.whispers("bob")[1:] == ["Only the person who was asked can answer this."]
-    room.press("ann", question, "Run 1,319")
-    closed(room, question, "Run 1,319 samples")
-    room.press("ann", question, "Run 1,319")
+    room.press("ann", question, "The whole")
+    closed(room, question, "The whole (1,319)")
+    room.press("ann", question, "The whole")
     room.press("ann", question, "Cancel")
     assert room.whispers("ann")[1:] == ["This question was answered already."] * 2
     room.answer(ts, 5)
@@ -295,7 +295,7 @@ def test_buttons_work_after_the_bot_was_restarted_and_count_once_still(room: Roo
     room.bot.start()
     room.press("bob", result, "Re-run")
     assert "pressed already" in room.whispers("bob")[0]
-    room.press("ann", question, "Run 1,319")
+    room.press("ann", question, "The whole")
     assert len(room.runs) == count + 1
     room.press("ann", status, "Cancel")
     assert "Cancelled" in room.whispers("ann")[0]

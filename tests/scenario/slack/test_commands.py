@@ -178,7 +178,7 @@ def test_a_question_stands_in_a_thread_and_only_who_was_asked_may_answer_it(room
     root, question = room.posts()
     assert question["thread_ts"] == root["ts"]
     assert "1,319 samples" in shown(question)
-    room.press("ann", question, "Run 1,319 samples")
+    room.press("ann", question, "The whole (1,319)")
     (refused,) = slack.ephemerals("ann", room.channel)
     assert (refused["text"], refused["thread_ts"]) == ("Only the person who was asked can answer this.", root["ts"])
     assert not room.runs
@@ -187,7 +187,7 @@ def test_a_question_stands_in_a_thread_and_only_who_was_asked_may_answer_it(room
 def test_a_question_is_answered_by_its_button(room: Room) -> None:
     command(room, "bob", "/eval", "prod gsm8k")
     root, question = room.posts()
-    room.press("bob", question, "Run 1,319 samples")
+    room.press("bob", question, "The whole (1,319)")
     assert [run.spec.model_dump()["limit"] for run in room.runs] == [None]
     assert [post["thread_ts"] for post in room.posts()] == [root["ts"]] * 3
 

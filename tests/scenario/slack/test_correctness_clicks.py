@@ -19,7 +19,7 @@ from jobs.lifecycle import RunState
 
 pytestmark = pytest.mark.slow
 numbers = itertools.count()
-GO_AHEAD = "Run 1,319 samples"
+GO_AHEAD = "The whole (1,319)"
 
 
 @pytest.fixture

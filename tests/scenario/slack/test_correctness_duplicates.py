@@ -105,7 +105,7 @@ def test_a_click_that_is_delivered_twice_counts_once(
     bot.until(lambda: ours(slack, channel), 10, "a question")
     (question,) = ours(slack, channel)
     slack.duplicate(2, same_envelope=same_envelope)
-    slack.press("ann", channel, question["ts"], "Run 1,319 samples")
+    slack.press("ann", channel, question["ts"], "The whole (1,319)")
     bot.until(lambda: len(ours(slack, channel)) == 2, 10, "a status message")
     time.sleep(1.5)
     assert [len(bot.runs()), len(slack.thread(channel, ts))] == [before + 1, 3]

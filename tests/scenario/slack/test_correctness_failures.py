@@ -111,7 +111,7 @@ def test_everything_else_waits_as_long_as_slack_says_too(slack: Slack, bot: Slac
         slack.ratelimit(method, retry_after=3)
     began = time.time()
     bot.progress(run, 7, 20)
-    slack.press("bob", channels[1], question["ts"], "Run 1,319 samples")
+    slack.press("bob", channels[1], question["ts"], "The whole (1,319)")
     slack.command("ann", channels[2], "/scopebot", "status")
     slack.open_home("chen")
     bot.until(lambda: slack.home("chen"), 20, "a home")

@@ -228,7 +228,7 @@ def test_a_private_answer_stands_in_the_thread_where_it_was_asked_for(slack: Sla
     channel = make_channel(slack, user)
     ts = slack.mention(user, channel, "evaluate prod on gsm8k")
     (question,) = bot.until(lambda: ours(slack, channel), 10, "a question")
-    slack.press("bob", channel, question["ts"], "Run 1,319 samples")
+    slack.press("bob", channel, question["ts"], "The whole (1,319)")
     (answer,) = bot.until(lambda: slack.ephemerals("bob", channel), 10, "an answer")
     assert [answer["source"], answer["thread_ts"]] == ["chat.postEphemeral", ts]
     assert len(ours(slack, channel)) == 1

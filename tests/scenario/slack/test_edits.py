@@ -110,7 +110,7 @@ def test_an_open_question_is_closed_by_an_edit_of_what_it_asks_about(room: Room)
     question = room.answer(ts)
     room.edit("ann", ts, ASKED)
     room.answer(ts, 2)
-    room.press("ann", question, "Run 1,319")
+    room.press("ann", question, "The whole")
     assert "was edited or deleted" in room.whispers("ann")[0]
     assert runs(room) == [(RunState.WAITING, 20)]
 
@@ -240,7 +240,7 @@ def test_a_question_whose_message_is_deleted_is_closed_without_a_word(room: Room
     ts = room.ask("ann", "evaluate prod on gsm8k")
     question = room.answer(ts)
     room.delete("ann", ts)
-    room.press("ann", question, "Run 1,319")
+    room.press("ann", question, "The whole")
     assert "was edited or deleted" in room.whispers("ann")[0]
     room.answer(ts)
     assert not room.runs
