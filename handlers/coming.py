@@ -81,8 +81,15 @@ _COMING = (
     Intent(
         name="compare", args=CompareArgs, handle=handle, slash=("/compare", "/对比"),
         words=Words(
-            en=("compare", "comparison", "versus", "vs", "better than", "which is better", "difference between"),
-            zh=("对比", "比较", "哪个更好", "哪个好", "谁更好", "相比", "对比一下"),
+            en=(
+                "compare", "comparing", "comparison", "versus", "vs", "better than", "worse than", "which is better",
+                "which one is better", "difference between", "differences between", "diff between",
+                "diffs between", "diff", "beat", "beats", "outperform", "outperforms", "stack up",
+            ),
+            zh=(
+                "对比", "比较", "哪个更好", "哪个好", "谁更好", "谁强", "哪个强", "哪个更强", "相比", "区别", "差别",
+                "差异", "比一比", "比一下", "高还是", "更高", "更强",
+            ),
         ),
         positional=("runs",),
         examples={
@@ -93,8 +100,11 @@ _COMING = (
     Intent(
         name="leaderboard", args=LeaderboardArgs, handle=handle, slash=("/leaderboard", "/排行榜"),
         words=Words(
-            en=("leaderboard", "leader board", "ranking", "rankings", "standings", "scoreboard", "top models"),
-            zh=("排行榜", "排名", "榜单"),
+            en=(
+                "leaderboard", "leader board", "ranking", "rankings", "standings", "scoreboard", "top models",
+                "best models", "who is leading", "who leads",
+            ),
+            zh=("排行榜", "排行", "排名", "榜单", "天梯", "谁第一", "谁最高"),
         ),
         positional=("datasets",),
         examples={

@@ -55,3 +55,8 @@ def picks(names: Iterable[str]) -> tuple[Part, ...]:
     """Return buttons that say a name each, as an answer."""
     buttons = tuple(Button(id=f"{PICK}{name}", label=name) for name in list(filter(None, names))[:MOST])
     return (Buttons(items=buttons),) if buttons else ()
+
+
+def without_picks(parts: Iterable[Part]) -> tuple[Part, ...]:
+    """Return a message's parts without the buttons that answer: nothing waits for an answer."""
+    return tuple(part for part in parts if not (isinstance(part, Buttons) and part.items[0].id.startswith(PICK)))

@@ -10,6 +10,7 @@ from pydantic import JsonValue
 
 from handlers.context import Context
 from handlers.incoming import Request
+from handlers.proposals import without_picks
 from handlers.registry import intents
 from handlers.reply import Reply
 
@@ -32,14 +33,15 @@ def _typed(value: JsonValue) -> str:
 
 def to_be_typed_again(reply: Reply, context: Context) -> Reply:
     """Return the question what a command lacks, with the whole of it to type: nothing is kept open for an answer."""
-    alone = replace(reply, waits=False, missing="", instead_of="")
+    said = reply.message.model_copy(update={"parts": without_picks(reply.message.parts)})
+    alone = replace(reply, waits=False, missing="", instead_of="", message=said)
     if not reply.waits or reply.missing == "run":  # "which run?" has its example
         return alone
     lacks = context.parsed.missing
     lacks = lacks[lacks.index(reply.missing) :] if reply.missing in lacks else (reply.missing,)
     command = " ".join([context.incoming.text, *(_stand_in(name, context) for name in lacks)])
-    text = f"{reply.message.text} {context.texts('ask.type_again', command=command)}"
-    return replace(alone, message=reply.message.model_copy(update={"text": text}))
+    text = f"{said.text} {context.texts('ask.type_again', command=command)}"
+    return replace(alone, message=said.model_copy(update={"text": text}))
 
 
 def _stand_in(name: str, context: Context) -> str:

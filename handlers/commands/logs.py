@@ -55,7 +55,7 @@ INTENT = Intent(
     args=LogsArgs,
     handle=handle,
     slash=("/logs", "/日志"),
-    words=Words(en=("logs", "log", "show the log", "output of"), zh=("日志", "输出")),
+    words=Words(en=("logs", "log", "show the log", "output of", "stdout", "stderr"), zh=("日志", "输出", "log")),
     positional=("run",),
     examples={"en": ("logs of r12",), "zh": ("r12 的日志",)},
 )

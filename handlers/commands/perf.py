@@ -169,6 +169,7 @@ INTENT = Intent(
             "load generation",
             "put load on",
             "under load",
+            "for load",
             "performance test",
             "pressure test",
             "speed test",

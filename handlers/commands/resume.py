@@ -111,7 +111,10 @@ INTENT = Intent(
     args=ResumeArgs,
     handle=handle,
     slash=("/resume", "/继续"),
-    words=Words(en=("resume", "continue", "go on with", "pick up"), zh=("继续", "恢复", "接着跑")),
+    words=Words(
+        en=("resume", "continue", "go on with", "pick up", "carry on with"),
+        zh=("继续", "恢复", "接着跑", "续跑", "接着来"),
+    ),
     positional=("run",),
     examples={"en": ("resume r12",), "zh": ("继续 r12",)},
 )

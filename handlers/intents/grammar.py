@@ -10,44 +10,34 @@ from pydantic import JsonValue
 from handlers.intents.admit import refused, settle, settle_each
 from handlers.intents.clean import squeeze, without_ticks
 from handlers.intents.eval_request import read_eval
-from handlers.intents.lexicon import FLAGS, RUN_RANGE, RUN_REF, RUN_WORDS, STOP, TAGS
-from handlers.intents.names import Kind, Mention, mask, mentions, wanted
-from handlers.intents.not_ours import is_chat, small_talk
+from handlers.intents.lexicon import FLAGS, STOP, tags_in
+from handlers.intents.names import Mention, mask, mentions, wanted
+from handlers.intents.not_ours import is_chat, small_talk, wanders
 from handlers.intents.numbers import NUMBER, to_int
 from handlers.intents.parsed import Parsed, Vocabulary
 from handlers.intents.perf_request import read_perf
 from handlers.intents.phrases import (
-    CASUAL,
-    DENIED,
     DESCRIBE,
     TRAINING,
-    Phrase,
     asks_for_training,
-    asks_why,
     choose,
     phrases,
 )
 from handlers.intents.rag_request import read_rag
-from handlers.intents.run_words import described_run
+from handlers.intents.run_words import described_run, runs_of, without_runs
 from handlers.intents.schedule_request import SCHEDULE_REF, read_schedule
 from handlers.intents.secrets import REDACTED, find_secrets, redact
-from handlers.intents.setting_words import PER_SUBSET
+from handlers.intents.setting_words import PER_SUBSET, WHOLE_SET
 from handlers.intents.spelling import mend
-from handlers.registry import MOST_RUNS, Intent, understood
+from handlers.intents.which import NOTHING, ends_schedule, intent_of
+from handlers.registry import Intent, understood
 
 _MOST_REQUESTS = 10
-_ASKS_HOW_IT_GOES = re.compile(
-    r"\bhow(?:'s|\s+is|\s+are|\s+far)\b|\b(?:done|finished|going)\b|怎么样了|好了吗|完了吗|进展", FLAGS
-)
-_ASKS_HOW_RUN_GOES = re.compile(
-    r"\bhow(?:'s|\s+is|\s+are|\s+far)\b.*\b(?:runs?|jobs?|evaluations?|evals?|tests?|ones?)\s+(?:\w+\s+){0,3}?(?:going|doing|coming\s+along|along|getting\s+on|now)\b"
-    r"|\b(?:is|are|has|have)\s+(?:my|the|our|that|this)\b.*\b(?:runs?|jobs?|evaluations?|evals?|tests?)\s+(?:done|finished|ready|still\s+running|running|over|through|completed?)\b"
-    r"|(?:那次|运行|评测|任务|压测|测试)(?:现在)?(?:跑|进行)?(?:到哪|得怎么样|怎么样了|好了[吗没]|完了[吗没]|结束了[吗没])",
-    FLAGS,
-)
-HOW = frozenset({"how do i", "怎么用", "如何使用"})
-ABOUT_RUNS = frozenset({"status", "results", "logs", "cancel", "resume", "rerun", "diagnose"})
-"""Intents whose object is a run."""
+_SAYS_LITTLE = {
+    "results": 1, "benchmarks": 1, "status": 1, "help": 1, "leaderboard": 1, "dashboard": 1, "schedules": 1,
+    "diagnose": 1, "logs": 1, "cancel": 0, "resume": 0, "rerun": 0,
+}  # fmt: skip
+"""Intents that a sentence can ask for without saying more, and how many words about other things it may hold."""
 _FOR_A_BENCHMARK = re.compile(r"\d[\s-]*shot|zero[\s-]*shot|few[\s-]*shot|\bsubset|子集|样本学习|少样本", FLAGS)
 _ALL = re.compile(r"\b(?:all|everything|every run|both|my (?:runs|jobs))\b|全部|所有|全都", FLAGS)
 _BARE_NUMBER = re.compile(r"\W*#?(\d{1,20})\W*", FLAGS)
@@ -64,7 +54,7 @@ _BREAK = re.compile(
     FLAGS,
 )
 _LAST = re.compile(
-    rf"(?:\b(?:last|latest|newest|(?:most\s+)?recent|past|previous)|最近|最新|上|过去|前)的?\s*(?P<n>{NUMBER})"
+    rf"(?:\b(?:last|latest|newest|(?:most\s+)?recent|past|previous)|最近|最新|上|过去|前)(?:的|这)?\s*(?P<n>{NUMBER})"
     r"(?!\s*(?:天|days?|周|weeks?|%))"
     rf"|(?P<m>{NUMBER})\s*(?:most\s+recent|latest|last|newest)"
     r"|(?P<one>\b(?:last|latest|newest|most\s+recent)\s+(?:result|run|score|report|one|eval\w*)\b"
@@ -79,62 +69,22 @@ _ABOUT = re.compile(
 _QUERY_WORD = re.compile(r"[A-Za-z][\w\-]*|[\u4e00-\u9fff]{2,}", FLAGS)
 _QUERY_EDGE = re.compile(r"^(?:有关|关于|的|测|考|哪些|有)+|(?:的|有哪些|吗|呢|相关)+$", FLAGS)
 _HELP_ABOUT = re.compile(r"\b(?:help|usage)\s+(?:on|with|about|for|of)?\s*(?P<w>[a-z_]{3,30})\s*\??$", FLAGS)
-_LOOKING = re.compile(
-    r"(?:how(?:'s| is| are)|is|did|done|yet|finish(?:ed)?|going|doing|complete|show(?: me)?|check|look at|see|and|"
-    r"what about|怎么样|如何|查看|看看|看一下|看|咋样|[\s?.!,的了]|了吗)+",
-    FLAGS,
-)
-_WHOLE_SET = r"(?:(?:whole|entire|full|complete)\s+(?:set|thing|benchmark|data\s?set|test\s?set))"
 _FULL = re.compile(
-    rf"\b(?:in\s+full|full\s+run|(?:on|over|with|using)\s+(?:everything|all(?:\s+of\s+(?:it|them))?|the\s+{_WHOLE_SET})|"
+    rf"\b(?:in\s+full|full\s+run|(?:on|over|with|using)\s+(?:everything|all(?:\s+of\s+(?:it|them))?|the\s+{WHOLE_SET})|"
     rf"all\s+(?:the\s+)?(?:samples|questions)|(?:every|each)\s+(?:sample|question)|without(?:\s+(?:a|any|the))?\s+limit|"
     rf"no\s+limit)\b|\bfull\b(?=\W*(?:please\W*)?$)|全量|(?:跑|用|在)\s*(?:全部|所有|整个|完整)|"
     rf"(?:全部|所有)(?:的)?(?:样本|数据|题目?)|完整地?(?:跑|评测|运行|重跑)|不限(?:制)?(?:样本|条数|数量)|去掉(?:limit|限制|上限)",
     FLAGS,
 )
 """All samples, where the run before had a limit."""
-_FULL_ALONE = re.compile(
-    rf"\W*(?:please\s+|now\s+)?(?:(?:do|start|make|give\s+me|run|try)\s+)?(?:(?:a|the|it|that|this)\s+)?"
-    rf"(?:full\s+run|in\s+full|on\s+everything|on\s+the\s+{_WHOLE_SET})(?:\s+(?:of|for))?(?:\s+(?:it|please|now))?\W*"
-    r"|\W*(?:请|帮我|那就|再)*(?:跑|运行|评测|用)?(?:一下|一次|一遍)?(?:全量|(?<=跑)全部|(?<=跑一下)全部)(?:样本|数据)?"
-    r"(?:跑|运行|评测)?(?:一下|一次|一遍)?吧?\W*",
-    FLAGS,
-)
-_HEADLINES = re.compile(
-    r"\b(?:stop|don'?t|do\s+not|no\s+longer|never|start|keep|please)\s+(?:post|announc|shar|send|broadcast)\w*\s+"
-    r"(?:the\s+|your\s+|any\s+|more\s+)*(?:results?|headlines?|scores?)\b(?=.*\b(?:channel|here)\b)"
-    r"|\bstop\s+(?:post|announc|shar|send|broadcast)ing\s+(?:the\s+|your\s+|any\s+|more\s+)*(?:results?|headlines?|scores?)\b"
-    r"|\bheadlines\b|(?:结果|成绩|分数).{0,6}(?:发|播|推送?)到?.{0,3}(?:频道|群)|(?:频道|结果|成绩)播报|播报(?:结果|成绩)",
-    FLAGS,
-)
 _OFF = re.compile(
     r"\b(?:off|stop|don'?t|do\s+not|no(?:\s+more|\s+longer)?|disable|never|mute|without)\b|关|不要|别|停|不再|禁止|取消|不用",
     FLAGS,
 )
 _ON = re.compile(r"\b(?:on|start|enable|keep|again|resume|post|turn\s+on)\b|开|恢复|要(?!吗)|发到", FLAGS)
 _ASKS_WHETHER = re.compile(r"^\W*(?:are|is|do|does)\b|吗|是否|有没有", FLAGS)
-_ENDS = re.compile(
-    r"\b(?:unschedule|cancel|stop|delete|remove|drop|end|kill|disable|turn\s+off|get\s+rid\s+of|no\s+more)\b"
-    r"|取消|停|删|去掉|移除|关掉|不要|别再",
-    FLAGS,
-)
-_SCHEDULED = re.compile(
-    r"\b(?:un)?schedules?\b(?!\s+(?:a|an|to|for)\b)|\bscheduled\s+(?:runs?|jobs?|posts?|tasks?|evaluations?|evals?|reports?|things?)\b"
-    r"|\b(?:is|are|what's|have\s+(?:you\s+)?(?:got\s+)?)\s*scheduled\b|定时(?:任务|评测|播报|列表)?",
-    FLAGS,
-)
-_LISTS = re.compile(
-    r"\b(?:which|what|any|list|show|find|recommend|suggest|are\s+there|is\s+there)\b.*\b(?:benchmarks?|datasets?|evals?|test\s*sets?)\b"
-    r"|(?:有没有|有哪些|有什么|哪些|哪个|什么|推荐|列出|找).*(?:基准|评测集|数据集|测试集|benchmarks?)",
-    FLAGS,
-)
-_ABILITY = re.compile(
-    r"\bhow\s+(?:good|well|strong|bad|capable)\b|\bany\s+good\s+at\b|怎么样|如何|水平|能力|表现|强不强|行不行|好不好",
-    FLAGS,
-)
-"""What asks how a model does at something for which no benchmark is named."""
 _DAYS_BACK = re.compile(
-    rf"(?:\b(?:last|past|previous)|最近|过去|近)的?\s*(?P<n>{NUMBER})?\s*(?:个)?(?P<unit>days?|weeks?|months?|天|日|周|星期|月)"
+    rf"(?:\b(?:last|past|previous)|最近|过去|近)的?\s*(?P<n>{NUMBER})?[\s\-]*(?:个)?(?P<unit>days?|weeks?|months?|天|日|周|星期|月)"
     r"|\bthis\s+(?P<this>week|month)\b|(?P<zh>本周|这周|本月|这个月|今天|这个星期)|\b(?P<today>today)\b",
     FLAGS,
 )
@@ -148,10 +98,6 @@ _TRACEBACK = re.compile(r"Traceback \(most recent call last\)|^\W*(?:\w+\.)*\w+(
 _ASKED_WHY = re.compile(r"^\W*(?:(?:why|diagnose|what went wrong)\b|为什么|为啥|排查(?:一下)?)[\s:,?]*", FLAGS)
 _MOST_ERROR = 4_000
 _COUNT = re.compile(r"\d|百|十|half|一半", FLAGS)
-_ATTEMPT = re.compile(r"\b(?:run|test|score|benchmark|measure)\s+(?:\S+\s+){1,5}?(?:on|against)\s+\S", FLAGS)
-_NAMED = re.compile(
-    r"(?<![\w\-./])(?=[\w.\-/]*[a-z])[\w.]+[\d_\-/][\w./\-]*|\b(?:model|dataset)\b|\w(?:bench|eval)\b", FLAGS
-)
 
 
 def parse_text(text: str, vocabulary: Vocabulary) -> Parsed:
@@ -215,10 +161,12 @@ def _opens_request(piece: str, vocabulary: Vocabulary) -> bool:
 
 
 def _request(text: str, vocabulary: Vocabulary) -> Parsed:
-    ends = SCHEDULE_REF.search(text) and _ENDS.search(text)
-    scheduled = None if ends else read_schedule(text, lambda rest: parse_text(rest, vocabulary))
-    if scheduled is not None:
-        return scheduled
+    scheduled = None if ends_schedule(text) else read_schedule(text, lambda rest: _unscheduled(rest, vocabulary))
+    return _unscheduled(text, vocabulary) if scheduled is None else scheduled
+
+
+def _unscheduled(text: str, vocabulary: Vocabulary) -> Parsed:
+    """Read a request that is to be done once, now."""
     found = mentions(text, vocabulary)
     masked = mask(text, found)
     named = phrases(masked)
@@ -227,74 +175,19 @@ def _request(text: str, vocabulary: Vocabulary) -> Parsed:
     has_dataset = any(mention.kind == "dataset" for mention in found)
     if asks_for_training(masked, named, has_dataset=has_dataset):
         return Parsed(intent="none", question="none.not_me")
-    name = _intent_of(masked, named, found)
+    name = intent_of(masked, named, found)
     if name is None and _TRACEBACK.search(text):
         name = "diagnose"
-    if name is None:
+    if name in {None, NOTHING}:
         return Parsed(intent="none")
-    return _read(understood()[name], text, vocabulary, found)
-
-
-def _intent_of(masked: str, named: list[Phrase], found: list[Mention]) -> str | None:
-    """Decide from what is said about runs, then from the intents' words, then from names alone."""
-    if outright := _outright(masked, found):
-        return outright
-    kinds = {mention.kind for mention in found}
-    run = bool(_runs_of(masked))
-    others = [phrase for phrase in named if phrase.intent in ABOUT_RUNS]
-    if run and others:
-        return others[0].intent
-    if run and not named:
-        return "status" if _LOOKING.fullmatch(_without_runs(masked) + " ") else None
-    loads = [phrase for phrase in named if not phrase.weak and phrase.intent != "eval"][:1]
-    if loads and loads[0].intent == "perf" and not found and _ASKS_HOW_IT_GOES.search(masked):
-        return "status"
-    if loads and loads[0].intent == "perf" and not run and not DENIED.search(masked) and named[0].said not in HOW:
-        return "perf"
-    if any(phrase.intent == "compare" for phrase in named):
-        return _compared(masked, named, found)
-    if kinds == {"model", "dataset"} and named and all(phrase.weak and phrase.said not in DESCRIBE for phrase in named):
-        return None if DENIED.search(masked) else "eval"
-    if any(phrase.said in DESCRIBE for phrase in named) and _only_describes(named, kinds):
-        return "benchmarks" if "dataset" in kinds or _tags(masked) else None
-    concrete = bool(found) or bool(_ATTEMPT.search(masked) and _NAMED.search(masked))
-    name = choose(named, concrete=concrete)
-    if name is None and kinds == {"model", "dataset"} and not DENIED.search(masked):
-        return "eval"
-    return name
-
-
-def _compared(masked: str, named: list[Phrase], found: list[Mention]) -> str | None:
-    """Return whether old results are compared, or models evaluated so that they can be."""
-    if any(phrase.intent == "eval" and not phrase.weak for phrase in named):
-        return "eval"
-    models = sum(len(mention.values) for mention in found if mention.kind == "model")
-    return "compare" if models > 1 or _runs_of(masked) or any(mention.kind == "dataset" for mention in found) else None
-
-
-def _outright(masked: str, found: list[Mention]) -> str | None:
-    """Return what a sentence asks for by its whole form, whatever words of other intents are in it."""
-    if _ASKS_HOW_RUN_GOES.search(masked):
-        return "status"
-    if _ENDS.search(masked) and (SCHEDULE_REF.search(masked) or _SCHEDULED.search(masked)):
-        return "unschedule"
-    if _SCHEDULED.search(masked):
-        return "schedules"
-    if _HEADLINES.search(masked):
-        return "headlines"
-    models = any(mention.kind == "model" for mention in found)
-    if not models and _LISTS.search(masked) and _tags(masked):
-        return "benchmarks"
-    if models and len({mention.kind for mention in found}) == 1 and _ABILITY.search(masked) and _tags(masked):
-        return "eval"
-    if asks_why(masked):
-        return "diagnose"
-    return "rerun" if not found and _FULL_ALONE.fullmatch(_without_runs(masked)) else None
-
-
-def _only_describes(named: list[Phrase], kinds: set[Kind]) -> bool:
-    """Tell "what does gsm8k measure?" from "evaluate qwen-plus and tell me about the results"."""
-    return all(phrase.weak or (phrase.said in CASUAL and "model" not in kinds) for phrase in named)
+    parsed = _read(understood()[name], text, vocabulary, found)
+    if (
+        name in _SAYS_LITTLE
+        and not parsed.args
+        and wanders(masked, ((p.start, p.end) for p in named), _SAYS_LITTLE[name])
+    ):
+        return Parsed(intent="none")
+    return parsed
 
 
 def _read(intent: Intent, text: str, vocabulary: Vocabulary, found: list[Mention]) -> Parsed:
@@ -341,11 +234,11 @@ def _read_cancel(intent: Intent, text: str, found: list[Mention]) -> dict[str, J
 
 def _read_rerun(intent: Intent, text: str, vocabulary: Vocabulary) -> Parsed:
     """rerun: a run, and what is to be different, said as in an evaluation."""
-    runs, described = args_of(_runs_of(text)), None
+    runs, described = args_of(runs_of(text)), None
     if not runs and (described := described_run(text, mentions(text, vocabulary), to_change=True)) is not None:
         runs = described.args
         text = f"{text[: described.start]} {text[described.end :]}"
-    rest = _without_runs(text)
+    rest = without_runs(text)
     for phrase in sorted((*intent.words.en, *intent.words.zh), key=len, reverse=True):
         rest = re.sub(re.escape(phrase), " ", rest, flags=FLAGS)
     args, out = read_eval(intent, squeeze(rest), vocabulary)
@@ -360,7 +253,7 @@ def _read_rerun(intent: Intent, text: str, vocabulary: Vocabulary) -> Parsed:
 def _read_results(_intent: Intent, text: str, found: list[Mention]) -> dict[str, JsonValue]:
     """results: a run or several, or a model, benchmarks and how many."""
     masked = mask(text, found)
-    if runs := _runs_of(masked):
+    if runs := runs_of(masked):
         return args_of(runs)
     described = described_run(text, found)
     if described is not None and "day" in str(described.args):
@@ -387,7 +280,7 @@ def _read_benchmarks(_intent: Intent, text: str, found: list[Mention]) -> dict[s
     if names:
         return {"name": names[0]}
     masked = mask(text, single)
-    if tags := _tags(masked):
+    if tags := tags_in(masked):
         return {"tags": list(tags)}
     for phrase in phrases(masked):
         if phrase.intent == "benchmarks":
@@ -401,7 +294,7 @@ def _read_benchmarks(_intent: Intent, text: str, found: list[Mention]) -> dict[s
 
 def _read_compare(_intent: Intent, text: str, found: list[Mention]) -> dict[str, JsonValue]:
     """compare: runs, or models on data sets."""
-    if runs := _runs_of(mask(text, found)):
+    if runs := runs_of(mask(text, found)):
         return {"runs": list[JsonValue](runs)}
     return _named(text, found, "models") | _named(text, found, "datasets")
 
@@ -472,21 +365,9 @@ _READERS: dict[str, Callable[[Intent, str, list[Mention]], dict[str, JsonValue]]
 }
 
 
-def _runs_of(masked: str) -> list[str]:
-    """Return the runs that are named, each once: r12, R12, run 12, 运行12, r1 and r2, r1 - r3."""
-    said: list[tuple[int, int]] = []
-    for match in RUN_RANGE.finditer(masked):
-        low, high = sorted((int(match[1]), int(match[2])))
-        said += [(match.start(), number) for number in range(low, min(high, low + MOST_RUNS) + 1)]
-    rest = RUN_RANGE.sub(lambda match: " " * len(match[0]), masked)
-    said += [(match.start(), int(match[1])) for match in RUN_REF.finditer(rest)]
-    said += [(match.start(), int(match[1] or match[2])) for match in RUN_WORDS.finditer(rest)]
-    return list(dict.fromkeys(f"r{number}" for _, number in sorted(said)))
-
-
 def _runs_said(intent: Intent, masked: str) -> list[str]:
     """Return the runs that are named, also by a number that is all that is said beside the intent: cancel 12."""
-    if runs := _runs_of(masked):
+    if runs := runs_of(masked):
         return runs
     rest = masked
     for phrase in phrases(masked):
@@ -501,11 +382,3 @@ def args_of(runs: list[str]) -> dict[str, JsonValue]:
     if len(runs) < 2:
         return {"run": runs[0]} if runs else {}
     return {"runs": list[JsonValue](runs)}
-
-
-def _without_runs(text: str) -> str:
-    return RUN_WORDS.sub(" ", RUN_REF.sub(" ", RUN_RANGE.sub(" ", text)))
-
-
-def _tags(masked: str) -> tuple[str, ...]:
-    return tuple(tag for tag, pattern in TAGS if pattern.search(masked))

@@ -65,6 +65,12 @@ TAG_WORDS: Mapping[str, str] = {
 
 TAGS = tuple((tag, re.compile(rf"(?<![\w\-])(?:{said})(?![\w\-])", FLAGS)) for tag, said in TAG_WORDS.items())
 
+
+def tags_in(masked: str) -> tuple[str, ...]:
+    """Return the tags that a sentence (its names masked) has words for."""
+    return tuple(tag for tag, pattern in TAGS if pattern.search(masked))
+
+
 _SUITE = (
     r"(?:\s*(?:benchmark|eval(?:uation)?|test))?"
     r"\s*(?:suite|benchmarks?|set|bundle|套件|套餐|评测集|基准|评测|测试集|合集)"

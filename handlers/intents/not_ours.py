@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
-from handlers.intents.lexicon import FLAGS
+from handlers.intents.lexicon import FLAGS, STOP, words
 
 _INSTRUCTS = re.compile(
     r"\b(?:ignor|disregard|forget|overrid|bypass)(?:e|es|ing)?\s+(?:all\s+|any\s+|every\s+|of\s+|your\s+|my\s+|the\s+|these\s+|those\s+|our\s+)*"
@@ -36,6 +37,22 @@ _GREETS = re.compile(
     r"你好|您好|嗨|哈喽|早上好|早安|早|下午好|晚上好|在吗|在不在)(?:\W+|$)(?:there|all|everyone|bot|scopebot|大家|呀|啊)?\W*)+",
     FLAGS,
 )
+_FILLER = words(
+    """could should would display provide present got currently happening still there here anything something kind sort
+    bit way little any stuff guys team folks mate buddy hey quickly asap urgently current moment far yet soon later
+    already really actually basically again run runs running job jobs evaluation evaluations eval evals test tests task
+    tasks status progress result results score scores bot scopebot work working ones those doing things am im let lets
+    whats hows tell showing view open look looking see into onto thanks thank cheers btw ok okay well hmm um so now
+    finished done ended complete completed fail failed failing break broke crash crashed die died error errors wrong
+    slow stuck hang hanging started waiting queue queued recent newest overall far online web page ui link url browser
+    benchmark benchmarks dataset datasets commands command features options offer able available do does did did they"""
+)
+_FILLER_ZH = re.compile(
+    "任务|运行|评测|测试|压测|情况|现在|目前|最近|刚才|刚刚|今天|一下|一个|那个|这个|哪个|那次|这次|上次|次|可以|能不能|能否|麻烦|帮我|帮忙|"
+    "给我|告诉|知道|看看|瞧瞧|什么|怎么样|怎么|怎样|如何|多少|哪些|有没有|是不是|为什么|失败|出错|报错|挂|慢|卡|完成|结束|全部|所有|都|还|再|又|"
+    "你们|我们|大家|机器人|功能|命令|评测集|数据集|基准|模型|页面|网页|链接|打开|打不开|"
+    "[的了吗呢啊吧呀嘛么是在有我你他它请帮下这那给把和与到就去来上里想要说用做会能看查列出显示]"
+)
 _THANKS = re.compile(
     r"\W*(?:thanks?(?:\s+(?:you|a\s+(?:lot|million|bunch)|so\s+much|again))*|thx|ty|cheers|much\s+appreciated|nice|great(?:\s+(?:job|work))?|"
     r"cool|awesome|perfect|well\s+done|good\s+(?:job|bot|work)|谢谢(?:你|您|啦|了)?|多谢|感谢|辛苦了?|棒|太棒了|厉害|不错)"
@@ -60,14 +77,14 @@ def is_not_ours(text: str) -> bool:
 
 
 _CHATS = re.compile(
-    r"\b(?:what\s+do\s+(?:you|we|people)\s+think|do\s+you\s+(?:like|think|know|believe|remember|prefer)|did\s+(?:you|anyone|anybody)\s+(?:see|hear|read|know|notice)|"
+    r"\b(?:(?:what\s+do|how\s+do)\s+(?:you|u|we|people)\s+(?:think|feel|like)|do\s+you\s+(?:like|think|know|believe|remember|prefer)|did\s+(?:you|anyone|anybody)\s+(?:see|hear|read|know|notice)|"
     r"have\s+you\s+(?:seen|heard|read)|(?:i|we)\s+(?:really\s+|just\s+|also\s+|still\s+)?(?:think|believe|heard|read|saw|love|loved|hate|hated|wonder|guess|feel|bet|doubt|hope|wish|like|enjoyed|remember|forgot)\b|"
     r"(?:isn't|aren't|wasn't|doesn't|don't|won't|didn't)\s+(?:it|they|that|you|he|she|we)\s*\?|right\s*\?\s*$|imo\b|imho\b|fyi\b|btw,?\s+(?:the|i|we)\b|lol\b|haha|"
     r"who\s+(?:made|created|invented|wrote|published|built|won|is|was|are|maintains)|when\s+(?:was|is|did|will)\s|how\s+(?:do|does|did)\s+(?:\S+\s+){1,4}work|"
     r"(?:explain|teach)\s+(?:to\s+)?(?:me\s+)?(?:how|what|why|the\s+(?:idea|concept|difference))|what(?:'s|\s+is|\s+are)\s+(?:the\s+)?(?:point|history|meaning|idea|best\s+way)|"
     r"(?<!benchmark\s)(?<!benchmarks\s)(?<!dataset\s)(?<!datasets\s)should\s+(?:i|we)\s+(?:use|buy|pick|choose|learn|read|train)|which\s+(?:gpu|laptop|cloud|framework|library|paper|book|course)|"
     r"meeting|lunch|dinner|coffee|weekend\s+plans|holiday|vacation|marathon|birthday|football|movie|weather|salary|interview|the\s+news|blog\s+post|the\s+paper\s+(?:says|claims|reports)|newsletter|slides\s+for)\b"
-    r"|你(?:觉得|认为|喜欢|知道|听说)|我(?:觉得|认为|听说|看到|喜欢|猜|感觉|希望)|听说|据说|大家(?:觉得|怎么看)|怎么看(?!到)|吧[??!。.]*\s*$(?<!行吧)(?<!好吧)(?<!可以吧)|是不是(?:太|有点|已经)|太(?:难|老|旧|卷|贵|慢|简单|水|高|低|好|差)了|"
+    r"|你(?:觉得|认为|喜欢|知道|听说)|我(?:觉得|认为|听说|看到|喜欢|猜|感觉|希望)|听说|据说|大家(?:觉得|怎么看)|怎么看(?!到)|(?:了|的|是)吧|是不是(?:太|有点|已经)|挺(?:老|旧|难|好|水|简单|有意思)|太(?:难|老|旧|卷|贵|慢|简单|水|高|低|好|差)了|"
     r"会议|开会|午饭|吃饭|咖啡|周末(?:去|干|打算)|放假|请假|天气|工资|面试|新闻|论文(?:里|说|讲)|解释一下|讲讲|科普|谁(?:做|写|发布|提出|发明)|哪家|买(?:哪|什么|个)|贵不贵|跑步|马拉松|电影",
     FLAGS,
 )
@@ -85,3 +102,16 @@ _COMMANDS = re.compile(
 def is_chat(masked: str) -> bool:
     """Tell whether a sentence (its names masked) gives an opinion, news or small talk, and asks for nothing done."""
     return _CHATS.search(masked) is not None and _COMMANDS.search(masked) is None
+
+
+def wanders(masked: str, named: Iterable[tuple[int, int]], most: int) -> bool:
+    """Tell whether a sentence is about other things than the words of ours in it, which stand at `named`.
+
+    More than `most` words of its own (of Chinese: twice as many characters) are other things.
+    """
+    rest = masked
+    for start, end in named:
+        rest = f"{rest[:start]}{' ' * (end - start)}{rest[end:]}"
+    own = [word for word in re.findall(r"[a-z][a-z']+", rest.lower()) if word not in STOP and word not in _FILLER]
+    chinese = re.findall(r"[\u4e00-\u9fff]", _FILLER_ZH.sub("", rest))
+    return len(own) > most or len(chinese) > 2 * most

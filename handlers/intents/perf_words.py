@@ -25,7 +25,7 @@ R = (
 """A range, doubling unless a step is said: from 1 to 32."""
 _IS = r"\s*(?:[=:]|\bof\b|\bat\b|\bis\b|\bto\b|levels?\b|设置?为|设成|分别(?:为|是)?|依次(?:为|是)?|为|是|取|用)?\s*"
 _CONCURRENCY = (
-    r"(?:\bconcurrenc(?:y|ies)(?:\s+levels?)?|\bparallel(?:ism)?(?!\s+requests)|\b(?:ramp|sweep)(?:ing)?(?:\s+up)?"
+    r"(?:\b(?:conc(?:urrenc(?:y|ies))?)(?:\s+(?:levels?|ranges?))?|\bparallel(?:ism)?(?!\s+requests)|\b(?:ramp|sweep)(?:ing)?(?:\s+up)?"
     r"(?:\s+(?:over|through|concurrency|users))*|并发(?:用户)?(?:数|度|量|级别|梯度)?|同时)"
 )
 _RAMPED = r"\b(?:ramp|sweep)(?:ing)?(?:\s+up)?\s+(?:the\s+)?\x01+\s*(?:over|through|at|with|to|across)?\s*"
@@ -62,7 +62,7 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
     ("rate", rf"(?:\b(?:request\s+)?rates?\b|\bqps\b|\brps\b|(?:请求)?速率){_IS}{L}(?:\s*{_PER_SECOND})?{_NOT_OTHER}"),
     ("rate", rf"(?:\bat\s+|\bwith\s+)?{L}\s*{_PER_SECOND}"),
     ("rate", rf"每秒\s*{L}\s*(?:{_ZH_REQUEST})?"),
-    ("half", r"(?:\bfor\s+)?\bhalf\s+an?\s+(?P<unit>minute|hour)\b"),
+    ("half", r"(?:\bfor\s+)?\bhalf\s+an?\s+(?P<unit>min(?:ute)?|hour)\b"),
     ("half", r"(?:持续|跑|压|测)?半\s*个?(?P<unit>分|小)[钟时]"),
     (
         "duration",
@@ -119,6 +119,10 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
     ("top_p", rf"\btop[\s_\-]?p{_IS}{_NUMBER}"),
     ("seed", rf"(?:\b(?:random\s+)?seed|随机种子|种子){_IS}{_NUMBER}"),
     ("range", rf"(?<!rate )(?<!rates )(?<!qps )(?<!rps )(?<!速率)(?=from\b|从|由){R}(?!\d){_NOT_OTHER}"),
+    (
+        "max_tokens",
+        rf"(?:\b(?:a\s+)?max(?:imum)?\s+of|\bwith|\bcap(?:ped)?\s+at)\s+{_NUMBER}\s+(?:new\s+|output\s+)?tokens?(?!\s*(?:of\s+)?(?:input|prompt|context))",
+    ),
     ("number", rf"(?:\bnumber(?:\s+of\s+requests)?|\brequests|请求(?:总)?数){_IS}{L}{_NOT_OTHER}"),
     ("number", rf"(?:{_ZH_EACH})\s*(?:发送?|跑|测)?\s*{L}\s*(?:{_ZH_REQUEST}|个|次|条)?"),
     ("parallel", rf"{L}{_AT_ONCE}"),
@@ -137,7 +141,7 @@ PATTERNS = tuple((name, re.compile(pattern, FLAGS)) for name, pattern in _PATTER
 
 _METRIC = (
     r"(?P<p>avg|average|mean|p50|p90|p95|p99|平均)?\s*(?:的)?\s*"
-    r"(?P<metric>latency|ttft|tpot|time\s+to\s+first\s+token|time\s+per\s+output\s+token|response\s+times?|首\s*(?:字|token)\s*(?:延迟|时间)|延迟|响应时间)"
+    r"(?P<metric>latency|ttft?|tpot|time\s+to\s+first\s+token|time\s+per\s+output\s+token|response\s+times?|首\s*(?:字|token)\s*(?:延迟|时间)|延迟|响应时间)"
 )
 _BELOW = (
     r"\s*(?:is\s+|stays?\s+|be\s+|控制在|保持)*"
@@ -181,3 +185,9 @@ OPEN_LOOP = re.compile(r"\bopen[\s-]?loop\b|开环", FLAGS)
 TOKENIZER = re.compile(
     r"\btokenizer\s*[=:]?\s*(?P<w>[A-Za-z][\w.\-]*(?:/[\w.\-]+)?)|分词器\s*(?P<w2>[A-Za-z][\w./\-]*)", FLAGS
 )
+LOAD = re.compile(
+    rf"{_CONCURRENCY}\s*(?:[=:]|of\b|at\b|为|是|从|由|range|levels?)?\s*(?:of\s+|from\s+)?\d|\d\s*个?(?:路)?并发|\d\s*-?(?:concurrent|parallel|simultaneous)|"
+    rf"{_PER_SECOND}|每秒\s*\d|\d\s*(?:users?|clients?)\b|\bttft?\b|\btpot\b|\b(?:max|most)\s+concurrent\b|{_ZH_EACH}.{{0,6}}请求",
+    FLAGS,
+)
+"""What only a stress test has: levels of concurrency, rates, response times."""

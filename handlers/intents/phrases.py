@@ -47,7 +47,8 @@ WHY = re.compile(
 
 _NOUN = re.compile(
     r"\b(?:the|this|that|last|latest|previous|my|our|your|each|every|an?|is|was|which|what|of|old|new|good|great|hard|nice|bad|tough|"
-    r"popular|favou?rite|interesting|standard|famous)(?:\s+(?:last|latest|newest|first))?\s+$",
+    r"popular|favou?rite|interesting|standard|famous|outdated)(?:\s+(?:last|latest|newest|first))?\s+$"
+    r"|\b(?:is|was|are|were)\s+(?:an?|the|such\s+an?)\s+(?:\w+\s+){0,2}$",
     FLAGS,
 )
 _RUN_NUMBER = re.compile(r"\s*#?\s?\d{1,9}\s*(?:$|[?!.,;])", FLAGS)

@@ -19,7 +19,7 @@ _TOOLS = (
 _METRICS = {
     "Faithfulness": r"faithful(?:ness)?|忠实(?:度|性)|可信度",
     "AnswerRelevancy": r"answer[\s_\-]?relevanc[ye]|(?:答案|回答)(?:的)?相关(?:性|度)",
-    "ContextPrecision": r"context[\s_\-]?precision|上下文精(?:确|准)(?:率|度)",
+    "ContextPrecision": r"context[\s_\-]?precision|上下文(?:的)?(?:精|准)(?:确|准)(?:率|度)",
     "ContextRecall": r"context[\s_\-]?recall|上下文召回(?:率)?",
     "ContextRelevance": r"context[\s_\-]?relevanc[ye]|上下文(?:的)?相关(?:性|度)",
     "AnswerCorrectness": r"answer[\s_\-]?correctness|(?:答案|回答)(?:的)?正确(?:性|率)",
@@ -35,6 +35,16 @@ _TASK = re.compile(
     r"MSMARCO|FEVER|Touche2020|Quora|NQ|DBPedia|ClimateFEVER|Cmnli|Ocnli))(?![\w\-])",
     re.ASCII,
 )
+_TASKS_SPELT = {
+    name.lower(): name
+    for name in (
+        "T2Retrieval", "T2Reranking", "MMarcoRetrieval", "MMarcoReranking", "DuRetrieval", "CovidRetrieval",
+        "CmedqaRetrieval", "EcomRetrieval", "MedicalRetrieval", "VideoRetrieval", "TNews", "IFlyTek", "STSBenchmark",
+        "Banking77Classification", "AmazonReviewsClassification", "NFCorpus", "SciFact", "ArguAna",
+    )
+}  # fmt: skip
+_SPELT = re.compile(rf"(?<![\w\-/.])(?:{'|'.join(_TASKS_SPELT)})(?![\w\-])", FLAGS)
+"""Tasks that people write in small letters."""
 _FILE = re.compile(
     r"(?<![\w/.\-])[\w\u4e00-\u9fff\-]+(?:\.[\w\-]+)*\.(?P<kind>jsonl?|csv|parquet|pdf|md|txt|docx?|html)(?![\w/])",
     FLAGS,
@@ -146,6 +156,7 @@ def _take_names(left: str, args: dict[str, JsonValue]) -> str:
         for match in list(pattern.finditer(left)):
             metrics += [] if name in metrics else [name]
             left = _blank(left, match)
+    left = _SPELT.sub(lambda match: _TASKS_SPELT[match[0].lower()], left)
     tasks = list(dict.fromkeys(match[0] for match in _TASK.finditer(left)))
     left = _TASK.sub(lambda match: " " * len(match[0]), left)
     if args.get("tool") == "clip_benchmark":

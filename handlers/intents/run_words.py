@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
-from handlers.intents.lexicon import FLAGS
+from handlers.intents.lexicon import FLAGS, RUN_RANGE, RUN_REF, RUN_WORDS
 from handlers.intents.names import MARKS, Mention, mask
+from handlers.registry import MOST_RUNS
 
 LAST = "last"
 """How a request names the newest run."""
@@ -26,13 +27,13 @@ _DAYS: tuple[tuple[str, str], ...] = (
 )
 _DAY_WORDS = tuple((day, re.compile(rf"(?<![\w\-])(?:{said})(?![A-Za-z])", FLAGS)) for day, said in _DAYS)
 _ANY_DAY = "(?:" + "|".join(said for _, said in _DAYS) + ")"
-_MARK = rf"[{MARKS['model']}{MARKS['dataset']}]+"
+_MARK = rf"[{MARKS['model']}{MARKS['dataset']}]++"  # taken whole: a name is never half of one
 _DESCRIBED = re.compile(
     rf"(?<![\w\-])(?:(?P<mine>my|our)|the|that|this)?\s*(?:(?P<day>{_ANY_DAY})\s+)?(?P<last>last|latest|most\s+recent|newest|previous)?\s*"
-    rf"(?P<names>(?:{_MARK}\s*(?:/|and|on|,)?\s*)*){_NOUN}(?!\w)"
-    rf"(?P<after>(?:\s+(?:on|of|for|with)\s+{_MARK})*)(?:\s+(?:from|of|on)?\s*(?P<day2>{_ANY_DAY})(?![A-Za-z]))?"
+    rf"(?P<names>(?:{_MARK}\s*+(?:(?:/|and|on|,)\s*+)?+){{0,6}}+){_NOUN}(?!\w)"
+    rf"(?P<after>(?:\s+(?:on|of|for|with)\s+{_MARK}){{0,4}})(?:\s+(?:from|of|on)?\s*(?P<day2>{_ANY_DAY})(?![A-Za-z]))?"
     rf"|(?P<mine_zh>我)?的?\s*(?P<day_zh>{_ANY_DAY})?\s*的?(?P<last_zh>最近|最新|上|刚才|刚刚)?的?(?:那|这|一)?\s*"
-    rf"(?P<names_zh>(?:{_MARK}\s*(?:在|和|、|的|上)*\s*)*)的?(?:那|这|一)?{_NOUN_ZH}",
+    rf"(?P<names_zh>(?:{_MARK}\s*+(?:[在和、的上]\s*+){{0,4}}+){{0,6}}+)的?(?:那|这|一)?{_NOUN_ZH}",
     FLAGS,
 )
 
@@ -75,3 +76,20 @@ def described_run(text: str, found: Sequence[Mention], *, to_change: bool = Fals
 
 def _day(said: str) -> str:
     return next(day for day, pattern in _DAY_WORDS if pattern.fullmatch(said))
+
+
+def runs_of(masked: str) -> list[str]:
+    """Return the runs that are named, each once: r12, R12, run 12, 运行12, r1 and r2, r1 - r3."""
+    said: list[tuple[int, int]] = []
+    for match in RUN_RANGE.finditer(masked):
+        low, high = sorted((int(match[1]), int(match[2])))
+        said += [(match.start(), number) for number in range(low, min(high, low + MOST_RUNS) + 1)]
+    rest = RUN_RANGE.sub(lambda match: " " * len(match[0]), masked)
+    said += [(match.start(), int(match[1])) for match in RUN_REF.finditer(rest)]
+    said += [(match.start(), int(match[1] or match[2])) for match in RUN_WORDS.finditer(rest)]
+    return list(dict.fromkeys(f"r{number}" for _, number in sorted(said)))
+
+
+def without_runs(text: str) -> str:
+    """Return `text` without the names of runs."""
+    return RUN_WORDS.sub(" ", RUN_REF.sub(" ", RUN_RANGE.sub(" ", text)))

@@ -12,7 +12,7 @@ _IS = r"\s*(?:[=:]|\bto\b|\bof\b|\bat\b|\bis\b|设置?为|设成|调到|改成|�
 _END = r"(?![\w\-/]|\.\d)"
 EN_UNIT = (
     r"(?:samples?|questions?|examples?|problems?|items?|prompts?|cases?|rows?|entries|instances?|data\s*points?|"
-    r"records?)(?!\w)"
+    r"records?|q(?:uestion)?s|qns|instances)(?!\w)"
 )
 _ZH_COUNTED = r"(?:条|道题?|题(?!目?集)|个?(?:样本|问题|例子|题目|数据点)|份样本)"
 ZH_UNIT = rf"(?:{_ZH_COUNTED}|个(?=$|[,\s。]))"
@@ -45,6 +45,10 @@ _NUMBERS: tuple[tuple[str, str], ...] = (
     ("generation_config.top_k", rf"\btop[\s_\-]?k{_IS}{N}{_END}"),
     ("generation_config.max_tokens", rf"(?:{_TOKENS_EN}|{_TOKENS_ZH}){_IS}{N}{_END}"),
     ("generation_config.max_tokens", rf"{_AT_MOST}\s*(?:生成|输出)?\s*{N}\s*个?\s*(?:new |output )?(?:tokens?|令牌)"),
+    (
+        "generation_config.max_tokens",
+        rf"(?:\b(?:a\s+)?max(?:imum)?\s+of|\bwith|\busing|\bwithin|\bcap(?:ped)?\s+at)\s+{N}\s+(?:new\s+|output\s+)?tokens?",
+    ),
     ("generation_config.max_tokens", rf"{N}\s*(?:max(?:imum)?\s+tokens?|tokens?\s+(?:max(?:imum)?|at most|limit))"),
     ("seed", rf"(?:\b(?:random\s+)?seed|随机种子|种子){_IS}{N}{_END}"),
     ("few_shot", rf"{N}[\s\-]?shots?\b"),
@@ -66,6 +70,7 @@ _NUMBERS: tuple[tuple[str, str], ...] = (
     ("limit", rf"{_LIMIT_WORD}\s*(?:it\s+)?{_IS}{N}{_END}"),
     ("limit", rf"{N}\s*{_EACH_SUBSET}"),
     ("limit", rf"{N}\s+(?:each|apiece)\b"),
+    ("limit", rf"\x02\s+{N}{_END}(?!\s*(?:[\-]|shots?|x\b|times|tokens?|repeats?|gpus?|次|遍|轮))"),
     ("limit", rf"(?:各|每个)\s*(?:跑|测|取)?\s*{N}(?![\d.]|\s*(?:shot|次|遍|轮|tokens?))"),
     ("limit", rf"每个(?:子集|数据集|评测集)\s*{N}\s*{ZH_UNIT}?"),
     ("limit", rf"(?:只跑|只测|跑|测)\s*{N}\s*个"),
@@ -79,7 +84,7 @@ _KEY_NAME = rf"(?P<w>(?!(?:is|and|on|for|to|in)\b){_WORD})"
 _KEY_EN = r"(?:\b(?:with|using|use|and|via)\s+)?(?:the\s+|my\s+)?(?:api[\s_\-]?)?(?<![\w\-])key"
 _HUB = r"(?P<w>hugging\s?face|modelscope|hf|魔搭|抱抱脸)(?:\s*(?:hub|datasets?))?(?:上?的?(?:数据集?)|上?下载)?"
 _WORDS: tuple[tuple[str, str], ...] = (
-    ("dataset_hub", rf"(?:\b(?:from|on|via|using|use)\s+(?:the\s+)?|从|用|使用)\s*{_HUB}(?![\w/\-])"),
+    ("dataset_hub", rf"(?:\b(?:from|on|via|using|use|with|through)\s+(?:the\s+)?|从|用|使用|走)?\s*{_HUB}(?![\w/\-])"),
     ("api_key_name", rf"{_KEY_EN}(?:\s+(?:named|called|name))?\s*[=:]?\s*{_KEY_NAME}"),
     ("api_key_name", rf"(?:用|使用|以)?\s*(?:名为)?(?:密钥|秘钥)\s*(?:名为?|叫|是|为|[=:])?\s*{_KEY_NAME}"),
 )
@@ -162,8 +167,8 @@ _STATEMENTS: tuple[tuple[str, str], ...] = (
         "use_cache",
         (
             r"\b(?:us(?:e|ing)|from|with|reus(?:e|ing))\s+(?:the\s+)?"
-            r"(?:cached?\s*(?:results?|answers?|predictions?|outputs?)?(?:\s+(?:of|from))?|(?:answers?|predictions?)\s+(?:of|from))"
-            r"\s+(?:run\s+)?r?#?(?P<run>\d{1,9})"
+            r"(?:cached?\s*(?:results?|answers?|predictions?|outputs?|responses?)?(?:\s+(?:of|from))?|(?:answers?|predictions?|responses?)\s+(?:of|from))"
+            r"\s+(?:run\s+)?r?#?(?P<run>\d{1,9})(?:\s+(?:results?|answers?|predictions?|outputs?|responses?))?"
         ),
     ),
     ("use_cache", r"(?:用|使用|复用|沿用|接着用)\s*r?(?P<run>\d{1,9})\s*的?(?:缓存|预测|答案|结果缓存)"),
@@ -172,6 +177,8 @@ _STATEMENTS: tuple[tuple[str, str], ...] = (
 STATEMENTS = tuple((name, re.compile(pattern, FLAGS)) for name, pattern in _STATEMENTS)
 """Settings that are stated as such, with what is said of them in groups of their own."""
 
+WHOLE_SET = r"(?:(?:whole|entire|full|complete)\s+(?:set|thing|benchmark|data\s?set|test\s?set))"
+"""How all of a benchmark is called."""
 BARE_URL = re.compile(r"(?<![\w./@])(?:localhost|\d{1,3}(?:\.\d{1,3}){3}):\d{2,5}(?:/[\w./\-]{0,200})?", FLAGS)
 
 _MARKER = (

@@ -81,7 +81,7 @@ _PART_ZH = r"(?P<part>凌晨|清晨|早上|早晨|早|上午|中午|下午|傍�
 _HALF = r"(?P<half>[ap]\.?m\b\.?)"
 _AT = r"(?:\bat\s+|@\s*|\baround\s+)"
 _HOUR = r"(?<![\d:.])(?P<hour>\d{1,2})"
-_NOT_A_LOAD = r"(?!\d|\s*(?:rps|qps|req|concurren|parallel|[%.:]\d?|[kx]\b|samples?|tokens?|users?|shots?))"
+_NOT_A_LOAD = r"(?!\d|\s*(?:rps|qps|req|concurren|parallel|%|[.:]\d|[kx]\b|samples?|tokens?|users?|shots?))"
 _TIMES = tuple(
     re.compile(pattern, FLAGS)
     for pattern in (
@@ -282,7 +282,7 @@ def _zones(text: str) -> Iterable[tuple[str, int, int]]:
         sign = "-" if match["sign"] == "+" else "+"  # POSIX counts the other way
         yield f"Etc/GMT{sign}{hours}" if hours else "UTC", match.start(), match.end()
     for match in _place().finditer(text):
-        yield _of_place(match["place"] or match["zh"]), match.start(), match.end()
+        yield _of_place(match["place"] or match["city"] or match["zh"]), match.start(), match.end()
     for match in _ABBREVIATION.finditer(text):
         word = match[0].split()[0]
         if word.isupper() or " " in match[0]:
@@ -319,6 +319,7 @@ def _place() -> re.Pattern[str]:
     chinese = "|".join(name for name in names if not name.isascii())
     return re.compile(
         rf"(?:\bin\s+)?(?<![\w/])(?P<place>{english})\s+(?:local\s+)?time(?:zone|\s+zone)?\b"
+        rf"|\bin\s+(?P<city>{english})(?![\w/\-])"
         rf"|(?:按|用|以)?(?P<zh>{chinese})(?:当地)?(?:时间|时区)",
         FLAGS,
     )

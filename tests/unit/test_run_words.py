@@ -90,3 +90,12 @@ async def test_a_run_that_nothing_fits_is_told_and_nothing_is_done(services: Fak
     assert reply.refused
     assert "mmlu, yesterday" in reply.message.text
     assert not services.cancelled
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    "word", ["prod", "gsm8k", "the", "my", "yesterday", "every day at 9", "9:30", "last", "昨天", "那次", "http://h/v1"]
+)
+def test_a_word_said_over_and_over_takes_no_time(word: str) -> None:
+    for text in (f"{word} " * 300, word * 300, f"{word}, and " * 200):
+        understand(text, VOCABULARY)

@@ -17,7 +17,8 @@ ASKED = "evaluate prod on gsm8k, 20 samples"
 WHOLE = "evaluate prod on sample_qa"
 PAIR = "evaluate prod and other on gsm8k, 20 samples"
 KNOWN = {
-    "Cancel", "Logs", "Re-run", "Full run", "Resume", "Copy as CLI", "Go on", "Stop", "The whole (1,319)",
+    "Cancel", "Logs", "Re-run", "Full run", "Resume", "Copy as CLI", "Go on", "Stop", "Run 1,319 samples",
+    "5 samples first", "The whole (10,042)",
     "取消", "日志", "重跑", "全量运行", "继续", "复制为命令行",
 }  # fmt: skip
 
@@ -180,11 +181,11 @@ def test_from_a_result_each_button_starts_once_whoever_presses_how_often(room: R
     room.press("ann", result, "Full run")
     question = room.answer(ts, 4)
     assert "1,319 samples" in shown(question)
-    room.press("bob", question, "The whole")
+    room.press("bob", question, "Run 1,319")
     assert room.whispers("bob")[1:] == ["Only the person who was asked can answer this."]
-    room.press("ann", question, "The whole")
-    closed(room, question, "The whole (1,319)")
-    room.press("ann", question, "The whole")
+    room.press("ann", question, "Run 1,319")
+    closed(room, question, "Run 1,319 samples")
+    room.press("ann", question, "Run 1,319")
     room.press("ann", question, "Cancel")
     assert room.whispers("ann")[1:] == ["This question was answered already."] * 2
     room.answer(ts, 5)
@@ -285,7 +286,7 @@ def test_a_button_of_an_earlier_version_tells_that_the_run_has_ended(room: Room)
 
 def test_buttons_work_after_the_bot_was_restarted_and_count_once_still(room: Room) -> None:
     result = ended(room, "bob", WHOLE)
-    question = room.answer(room.ask("ann", "evaluate prod on gsm8k"))
+    question = room.answer(room.ask("ann", "evaluate prod on hellaswag"))
     status = room.answer(ts := room.ask("ann", ASKED))
     asked = room.run
     room.press("bob", result, "Re-run")

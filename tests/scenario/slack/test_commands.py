@@ -174,26 +174,26 @@ def test_a_secret_in_a_command_that_begins_a_run_is_shown_to_nobody(room: Room) 
 
 def test_a_question_stands_in_a_thread_and_only_who_was_asked_may_answer_it(room: Room) -> None:
     slack = room.slack
-    command(room, "bob", "/eval", "prod gsm8k")
+    command(room, "bob", "/eval", "prod hellaswag")
     root, question = room.posts()
     assert question["thread_ts"] == root["ts"]
-    assert "1,319 samples" in shown(question)
-    room.press("ann", question, "The whole (1,319)")
+    assert "10,042 samples" in shown(question)
+    room.press("ann", question, "The whole (10,042)")
     (refused,) = slack.ephemerals("ann", room.channel)
     assert (refused["text"], refused["thread_ts"]) == ("Only the person who was asked can answer this.", root["ts"])
     assert not room.runs
 
 
 def test_a_question_is_answered_by_its_button(room: Room) -> None:
-    command(room, "bob", "/eval", "prod gsm8k")
+    command(room, "bob", "/eval", "prod hellaswag")
     root, question = room.posts()
-    room.press("bob", question, "The whole (1,319)")
+    room.press("bob", question, "The whole (10,042)")
     assert [run.spec.model_dump()["limit"] for run in room.runs] == [None]
     assert [post["thread_ts"] for post in room.posts()] == [root["ts"]] * 3
 
 
 def test_a_question_is_answered_by_a_word_in_its_thread(room: Room) -> None:
-    command(room, "bob", "/eval", "prod gsm8k")
+    command(room, "bob", "/eval", "prod hellaswag")
     root, _ = room.posts()
     room.say("ann", "yes", root["ts"])
     assert not room.runs

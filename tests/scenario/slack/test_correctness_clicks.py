@@ -19,7 +19,7 @@ from jobs.lifecycle import RunState
 
 pytestmark = pytest.mark.slow
 numbers = itertools.count()
-GO_AHEAD = "The whole (1,319)"
+GO_AHEAD = "The whole (10,042)"
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def channel(slack: Slack) -> str:
 
 def asked(slack: Slack, bot: SlackBot, channel: str) -> str:
     """Have ann be asked whether a run is to start; return the question."""
-    slack.mention("ann", channel, "evaluate prod on gsm8k")
+    slack.mention("ann", channel, "evaluate prod on hellaswag")
     (question,) = bot.until(lambda: ours(slack, channel), 10, "a question")
     return str(question["ts"])
 

@@ -101,11 +101,11 @@ def test_a_click_that_is_delivered_twice_counts_once(
     slack: Slack, bot: SlackBot, channel: str, *, same_envelope: bool
 ) -> None:
     before = len(bot.runs())
-    ts = slack.mention("ann", channel, "evaluate prod on gsm8k")
+    ts = slack.mention("ann", channel, "evaluate prod on hellaswag")
     bot.until(lambda: ours(slack, channel), 10, "a question")
     (question,) = ours(slack, channel)
     slack.duplicate(2, same_envelope=same_envelope)
-    slack.press("ann", channel, question["ts"], "The whole (1,319)")
+    slack.press("ann", channel, question["ts"], "The whole (10,042)")
     bot.until(lambda: len(ours(slack, channel)) == 2, 10, "a status message")
     time.sleep(1.5)
     assert [len(bot.runs()), len(slack.thread(channel, ts))] == [before + 1, 3]

@@ -105,13 +105,13 @@ def test_posts_wait_as_long_as_slack_says_in_every_channel(slack: Slack, bot: Sl
 
 def test_everything_else_waits_as_long_as_slack_says_too(slack: Slack, bot: SlackBot, channels: list[str]) -> None:
     (run,) = begun(slack, bot, channels[0])
-    slack.mention("ann", channels[1], "evaluate prod on gsm8k")
+    slack.mention("ann", channels[1], "evaluate prod on hellaswag")
     (question,) = posts(slack, bot, channels[1], 1)
     for method in ("chat.update", "chat.postEphemeral", "response_url", "views.publish"):
         slack.ratelimit(method, retry_after=3)
     began = time.time()
     bot.progress(run, 7, 20)
-    slack.press("bob", channels[1], question["ts"], "The whole (1,319)")
+    slack.press("bob", channels[1], question["ts"], "The whole (10,042)")
     slack.command("ann", channels[2], "/scopebot", "status")
     slack.open_home("chen")
     bot.until(lambda: slack.home("chen"), 20, "a home")

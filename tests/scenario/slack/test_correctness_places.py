@@ -226,9 +226,9 @@ def test_a_command_is_answered_where_slack_said_and_otherwise_as_only_they_see(
 
 def test_a_private_answer_stands_in_the_thread_where_it_was_asked_for(slack: Slack, bot: SlackBot, user: str) -> None:
     channel = make_channel(slack, user)
-    ts = slack.mention(user, channel, "evaluate prod on gsm8k")
+    ts = slack.mention(user, channel, "evaluate prod on hellaswag")
     (question,) = bot.until(lambda: ours(slack, channel), 10, "a question")
-    slack.press("bob", channel, question["ts"], "The whole (1,319)")
+    slack.press("bob", channel, question["ts"], "The whole (10,042)")
     (answer,) = bot.until(lambda: slack.ephemerals("bob", channel), 10, "an answer")
     assert [answer["source"], answer["thread_ts"]] == ["chat.postEphemeral", ts]
     assert len(ours(slack, channel)) == 1

@@ -56,7 +56,7 @@ TYPOS = [
     ("evaluate prod on gsm9k, 20 samples", ASKED, "Did you mean: gsm8k", "evaluating prod on gsm8k"),
     ("evaluate prdo on gsm8k, 20 samples", ASKED, "I do not know a model “prdo”", "evaluating prod on gsm8k"),
     ("用 gsm9k 评测 prod，20 条", CHINESE, "gsm8k", "用 gsm8k 评测 prod，20 条样本"),
-    ("evalaute porod gms8k", ASKED, "did not understand", "evaluating prod on gsm8k"),
+    ("evvvl porod gms8k", ASKED, "did not understand", "evaluating prod on gsm8k"),
 ]
 
 
@@ -106,7 +106,7 @@ def test_an_edit_that_means_the_same_is_met_with_silence(room: Room, now: str, *
 
 
 def test_an_open_question_is_closed_by_an_edit_of_what_it_asks_about(room: Room) -> None:
-    ts = room.ask("ann", "evaluate prod on gsm8k")
+    ts = room.ask("ann", "evaluate prod on hellaswag")
     question = room.answer(ts)
     room.edit("ann", ts, ASKED)
     room.answer(ts, 2)
@@ -237,7 +237,7 @@ def test_in_chinese_it_is_told_in_chinese(room: Room) -> None:
 
 
 def test_a_question_whose_message_is_deleted_is_closed_without_a_word(room: Room) -> None:
-    ts = room.ask("ann", "evaluate prod on gsm8k")
+    ts = room.ask("ann", "evaluate prod on hellaswag")
     question = room.answer(ts)
     room.delete("ann", ts)
     room.press("ann", question, "The whole")

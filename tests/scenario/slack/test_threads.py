@@ -202,8 +202,8 @@ def test_of_a_failed_run_it_is_told_why_and_it_is_gone_on_with(room: Room) -> No
 
 
 def test_an_answer_to_what_the_bot_asked_counts_from_who_was_asked(room: Room) -> None:
-    ts = room.ask("ann", "evaluate prod on gsm8k")
-    assert "Go ahead?" in shown(room.answer(ts))
+    ts = room.ask("ann", "evaluate prod on hellaswag")
+    assert "A few first" in shown(room.answer(ts))
     more(room, ts, 0, ("bob", "yes"), ("chen", "好的"), ("bob", "1"), ("ann", "hm, let me think"), ("bob", "do it"))
     assert not room.runs
     assert not room.whispers("bob")

@@ -1,0 +1,173 @@
+"""Which intent a sentence asks for: by its whole form, by what it says of runs, by the intents' words, by names."""
+
+from __future__ import annotations
+
+import re
+
+from handlers.intents.lexicon import FLAGS, tags_in
+from handlers.intents.names import Kind, Mention
+from handlers.intents.numbers import NUMBER
+from handlers.intents.perf_words import LOAD
+from handlers.intents.phrases import CASUAL, DENIED, DESCRIBE, RUNNING, Phrase, asks_why, choose
+from handlers.intents.run_words import LAST, described_run, runs_of, without_runs
+from handlers.intents.schedule_request import SCHEDULE_REF
+from handlers.intents.setting_words import EN_UNIT, WHOLE_SET, ZH_UNIT
+
+_ASKS_HOW_IT_GOES = re.compile(
+    r"\bhow(?:'s|\s+is|\s+are|\s+far)\b|\b(?:done|finished|going)\b|怎么样了|好了吗|完了吗|进展", FLAGS
+)
+_ASKS_HOW_RUN_GOES = re.compile(
+    r"\bhow(?:'s|\s+is|\s+are|\s+far)\b.*\b(?:runs?|jobs?|evaluations?|evals?|tests?|ones?)\s+(?:\w+\s+){0,3}?(?:going|doing|coming\s+along|along|getting\s+on|now)\b"
+    r"|\b(?:is|are|has|have)\s+(?:my|the|our|that|this)\b.*\b(?:runs?|jobs?|evaluations?|evals?|tests?)\s+(?:done|finished|ready|still\s+running|running|over|through|completed?)\b"
+    r"|(?:那次|运行|评测|任务|压测|测试)(?:现在)?(?:跑|进行)?(?:到哪|得怎么样|怎么样了|好了[吗没]|完了[吗没]|结束了[吗没])",
+    FLAGS,
+)
+HOW = frozenset({"how do i", "怎么用", "如何使用"})
+NOTHING = "none"
+"""What a run is named for that is none of ours."""
+ABOUT_RUNS = frozenset({"status", "results", "logs", "cancel", "resume", "rerun", "diagnose"})
+"""Intents whose object is a run."""
+_LOOKING = re.compile(
+    r"(?:how(?:'s| is| are)|is|did|done|yet|finish(?:ed)?|going|doing|complete|show(?: me)?|check|look at|see|and|"
+    r"what about|怎么样|如何|查看|看看|看一下|看|咋样|[\s?.!,的了]|了吗)+",
+    FLAGS,
+)
+_FULL_ALONE = re.compile(
+    rf"\W*(?:please\s+|now\s+)?(?:(?:do|start|make|give\s+me|run|try)\s+)?(?:(?:a|the|it|that|this)\s+)?"
+    rf"(?:full\s+run|in\s+full|on\s+everything|on\s+the\s+{WHOLE_SET})(?:\s+(?:of|for))?(?:\s+(?:it|please|now))?\W*"
+    r"|\W*(?:请|帮我|那就|再)*(?:跑|运行|评测|用)?(?:一下|一次|一遍)?(?:全量|(?<=跑)全部|(?<=跑一下)全部)(?:样本|数据)?"
+    r"(?:跑|运行|评测)?(?:一下|一次|一遍)?吧?\W*",
+    FLAGS,
+)
+_HEADLINES = re.compile(
+    r"\b(?:stop|don'?t|do\s+not|no\s+longer|never|start|keep|please)\s+(?:post|announc|shar|send|broadcast)\w*\s+"
+    r"(?:the\s+|your\s+|any\s+|more\s+)*(?:results?|headlines?|scores?)\b(?=.*\b(?:channel|here)\b)"
+    r"|\bstop\s+(?:post|announc|shar|send|broadcast)ing\s+(?:the\s+|your\s+|any\s+|more\s+)*(?:results?|headlines?|scores?)\b"
+    r"|\bheadlines\b|(?:结果|成绩|分数).{0,6}(?:发|播|推送?)到?.{0,3}(?:频道|群)|(?:频道|结果|成绩)的?播报|播报(?:结果|成绩)",
+    FLAGS,
+)
+_ENDS = re.compile(
+    r"\b(?:unschedule|cancel|stop|delete|remove|drop|end|kill|disable|turn\s+off|get\s+rid\s+of|no\s+more)\b"
+    r"|取消|停|删|去掉|移除|关掉|不要|别再",
+    FLAGS,
+)
+_SCHEDULED = re.compile(
+    r"\b(?:un)?schedules?\b(?!\s+(?:a|an|to|for)\b)|\bscheduled\s+(?:runs?|jobs?|posts?|tasks?|evaluations?|evals?|reports?|things?)\b"
+    r"|\b(?:is|are|what's|have\s+(?:you\s+)?(?:got\s+)?)\s*scheduled\b|定时(?:任务|评测|播报|列表)?",
+    FLAGS,
+)
+_LISTS = re.compile(
+    r"\b(?:which|what|any|list|show|find|recommend|suggest|are\s+there|is\s+there)\b.*\b(?:benchmarks?|datasets?|evals?|test\s*sets?)\b"
+    r"|(?:有没有|有哪些|有什么|哪些|哪个|什么|推荐|列出|找).*(?:基准|评测集|数据集|测试集|benchmarks?)",
+    FLAGS,
+)
+_AGAIN = re.compile(r"\b(?:again|once\s+more|one\s+more\s+time|running|redo)\b|再(?:来|跑)|重新", FLAGS)
+_ABILITY = re.compile(
+    r"\bhow\s+(?:good|well|strong|bad|capable|powerful|smart|decent)\b|\bany\s+good\s+at\b|怎么样|如何|水平|能力|表现|强不强|行不行|好不好",
+    FLAGS,
+)
+"""What asks how a model does at something for which no benchmark is named."""
+_QUANTITY = re.compile(rf"(?<!last )(?<!past )(?<!最近 )(?<!最近){NUMBER}\s*(?:{EN_UNIT}|{ZH_UNIT})", FLAGS)
+"""So many samples: old results have no such number."""
+_ATTEMPT = re.compile(r"\b(?:run|test|score|benchmark|measure)\s+(?:\S+\s+){1,5}?(?:on|against)\s+\S", FLAGS)
+_NAMED = re.compile(
+    r"(?<![\w\-./])(?=[\w.\-/]*[a-z])[\w.]+[\d_\-/][\w./\-]*|\b(?:model|dataset)\b|\w(?:bench|eval)\b", FLAGS
+)
+
+
+def intent_of(masked: str, named: list[Phrase], found: list[Mention]) -> str | None:
+    """Return the intent of a sentence, whose names `found` are masked and whose words of ours are `named`."""
+    kinds = {mention.kind for mention in found}
+    return (
+        _outright(masked, found)
+        or _about_a_run(masked, named, found)
+        or _of_a_load(masked, named, kinds)
+        or _of_names_and_words(masked, named, found)
+    )
+
+
+def ends_schedule(text: str) -> bool:
+    """Tell whether a schedule is named, to be ended."""
+    return SCHEDULE_REF.search(text) is not None and _ENDS.search(text) is not None
+
+
+def _about_a_run(masked: str, named: list[Phrase], found: list[Mention]) -> str | None:
+    """Return what is asked of a run that is named, or of the last one."""
+    kinds = {mention.kind for mention in found}
+    if not runs_of(masked):
+        last = described_run(masked, [])
+        again = named and named[0].said in RUNNING and last is not None and last.args == {"run": LAST}
+        return "rerun" if again and not found else None
+    others = [phrase for phrase in named if phrase.intent in ABOUT_RUNS]
+    if others:
+        return others[0].intent
+    if "dataset" not in kinds and any(phrase.intent == "eval" for phrase in named):
+        return "rerun"
+    if named or kinds == {"model", "dataset"}:
+        return None
+    if _AGAIN.search(masked):
+        return "rerun"
+    return "status" if _LOOKING.fullmatch(without_runs(masked) + " ") else NOTHING
+
+
+def _of_a_load(masked: str, named: list[Phrase], kinds: set[Kind]) -> str | None:
+    """Return what is asked by words of stress tests, or by what only a stress test has."""
+    loads = [phrase for phrase in named if not phrase.weak and phrase.intent != "eval"][:1]
+    of_load = bool(loads) and loads[0].intent == "perf"
+    if of_load and not kinds and _ASKS_HOW_IT_GOES.search(masked):
+        return "status"
+    if DENIED.search(masked):
+        return None
+    if of_load and not runs_of(masked) and named[0].said not in HOW:
+        return "perf"
+    return "perf" if kinds == {"model"} and LOAD.search(masked) else None
+
+
+def _of_names_and_words(masked: str, named: list[Phrase], found: list[Mention]) -> str | None:
+    """Return what the intents' words ask for, or a model and a benchmark by themselves."""
+    kinds = {mention.kind for mention in found}
+    both = kinds == {"model", "dataset"}
+    if both and _QUANTITY.search(masked) and {phrase.intent for phrase in named} <= {"results", "eval"}:
+        return "eval"
+    if any(phrase.intent == "compare" for phrase in named):
+        return _compared(masked, named, found)
+    if both and named and all(phrase.weak and phrase.said not in DESCRIBE for phrase in named):
+        return None if DENIED.search(masked) else "eval"
+    if any(phrase.said in DESCRIBE for phrase in named) and _only_describes(named, kinds):
+        return "benchmarks" if "dataset" in kinds or tags_in(masked) else None
+    concrete = bool(found) or bool(_ATTEMPT.search(masked) and _NAMED.search(masked))
+    name = choose(named, concrete=concrete)
+    return "eval" if name is None and both and not DENIED.search(masked) else name
+
+
+def _compared(masked: str, named: list[Phrase], found: list[Mention]) -> str | None:
+    """Return whether old results are compared, or models evaluated so that they can be."""
+    if any(phrase.intent == "eval" and not phrase.weak for phrase in named):
+        return "eval"
+    models = sum(len(mention.values) for mention in found if mention.kind == "model")
+    return "compare" if models > 1 or runs_of(masked) or any(mention.kind == "dataset" for mention in found) else None
+
+
+def _outright(masked: str, found: list[Mention]) -> str | None:
+    """Return what a sentence asks for by its whole form, whatever words of other intents are in it."""
+    if _ASKS_HOW_RUN_GOES.search(masked):
+        return "status"
+    if _ENDS.search(masked) and (SCHEDULE_REF.search(masked) or _SCHEDULED.search(masked)):
+        return "unschedule"
+    if _SCHEDULED.search(masked):
+        return "schedules"
+    if _HEADLINES.search(masked):
+        return "headlines"
+    models = any(mention.kind == "model" for mention in found)
+    if not models and _LISTS.search(masked) and tags_in(masked):
+        return "benchmarks"
+    if models and len({mention.kind for mention in found}) == 1 and _ABILITY.search(masked) and tags_in(masked):
+        return "eval"
+    if asks_why(masked):
+        return "diagnose"
+    return "rerun" if not found and _FULL_ALONE.fullmatch(without_runs(masked)) else None
+
+
+def _only_describes(named: list[Phrase], kinds: set[Kind]) -> bool:
+    """Tell "what does gsm8k measure?" from "evaluate qwen-plus and tell me about the results"."""
+    return all(phrase.weak or (phrase.said in CASUAL and "model" not in kinds) for phrase in named)
