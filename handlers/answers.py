@@ -74,7 +74,7 @@ async def answer_in_words(incoming: Incoming, services: Services) -> list[Reply]
     said = _folded(incoming.text)
     if not said or len(said) > LONGEST:
         return None
-    question = await asyncio.to_thread(_open_question, incoming, services.store)
+    question = await asyncio.to_thread(open_question, incoming, services.store)
     option = None if question is None else chosen(said, question)
     if question is not None and option is not None:
         press = incoming.model_copy(update={"button": f"q{question.id}:{option.id}", "place": question.place})
@@ -120,7 +120,7 @@ def decided(said: str) -> str | None:
     return STOP if _SAYS_STOP.fullmatch(said) else None
 
 
-def _open_question(incoming: Incoming, store: Store) -> Question | None:
+def open_question(incoming: Incoming, store: Store) -> Question | None:
     """Return the question that a word can answer: none where something else was asked since."""
     question = Questions(store.engine).open_to(incoming)
     asked = OpenRequests(store.engine).of(incoming)

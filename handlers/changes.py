@@ -15,7 +15,7 @@ from handlers.intents.parsed import Parsed, Vocabulary
 from handlers.intents.secrets import find_secrets, redact
 from handlers.message import Message
 from handlers.open_requests import Asked, OpenRequests, complete
-from handlers.questions import Question, Questions
+from handlers.questions import CHANGED, Question, Questions
 from handlers.reply import Reply
 from handlers.sources import edit_of, group_of, groups_of, is_led_to
 from handlers.texts import Texts
@@ -142,6 +142,8 @@ def has_begun(run: Run) -> bool:
 async def _deleted(incoming: Incoming, effects: Effects, services: Services) -> list[Reply]:
     """Take back what has not begun; tell of what goes on."""
     await _withdraw(effects, incoming, services)
+    if effects.answered is not None and effects.answered.answer == CHANGED:  # what it changed is as it was
+        await asyncio.to_thread(Questions(services.store.engine).reopen, effects.answered.id)
     going = [run for run in effects.runs if has_begun(run) and run.state not in ENDED and not run.cancel_asked]
     if not going:
         return []

@@ -6,13 +6,16 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pydantic import JsonValue
+
 from handlers.actions import press
-from handlers.answers import answer_in_words, at
+from handlers.answers import answer_in_words, at, open_question
 from handlers.changes import changed
 from handlers.context import Context, Services
 from handlers.forms import FORMS
 from handlers.incoming import Incoming, Language, Request
 from handlers.intents.admit import settle
+from handlers.intents.change import merged, read_change
 from handlers.intents.combine import combine
 from handlers.intents.parsed import Parsed, Vocabulary
 from handlers.intents.secrets import REDACTED, find_secrets, redact
@@ -22,6 +25,7 @@ from handlers.open_requests import Asked, OpenRequest, OpenRequests, complete
 from handlers.overheard import is_command, is_for_others, is_plain_answer
 from handlers.perform import bug_reply, guarded, perform
 from handlers.proposals import PICK
+from handlers.questions import CHANGED, Questions
 from handlers.registry import intents
 from handlers.reply import Reply
 from handlers.submit import not_taken
@@ -108,6 +112,10 @@ class Hearing:
             parsed = understand(incoming.text, vocabulary, thread_run=thread)
             asked = await asyncio.to_thread(OpenRequests(self.services.store.engine).of, incoming)
             completed = None if asked is None else complete(parsed, asked.request, incoming.text, vocabulary)
+            if completed is None:
+                changed_request = await self._change(incoming, parsed, asked, together, vocabulary)
+                if changed_request is not None:
+                    return changed_request
             if completed is None and incoming.addressed and parsed.by == "grammar" and REDACTED not in incoming.text:
                 last = await asyncio.to_thread(self._last_request, asked)
                 parsed = combine(parsed, await self.services.classify(incoming.text, vocabulary, thread, last))
@@ -121,6 +129,40 @@ class Hearing:
         if asked is None or completed is None:
             return Understood(incoming, parsed, incoming.speaks)
         return _completed(incoming, asked, completed)
+
+    async def _change(
+        self, incoming: Incoming, parsed: Parsed, asked: Asked | None, together: Sequence[Run], vocabulary: Vocabulary
+    ) -> Understood | None:
+        """Return the request before with what a message changes of it; None for one that changes nothing.
+
+        It is what a question is open about, or what lacks something, or (said to us) the conversation's run.
+        """
+        engine = self.services.store.engine
+        question = await asyncio.to_thread(open_question, incoming, self.services.store)
+        if question is not None and question.request is not None:
+            args = _change_of(question.request.intent, parsed, incoming.text, vocabulary)
+            taken = args is not None and await asyncio.to_thread(
+                Questions(engine).answer, question.id, CHANGED, incoming.id
+            )
+            if args is None or not taken:
+                return None
+            request = Parsed(intent=question.request.intent, args=merged(question.request.args, args))
+            said = incoming.model_copy(update={"place": question.place, "text": f"{question.text}\n{incoming.text}"})
+            return Understood(said, request, question.language)
+        if asked is not None:
+            args = _change_of(asked.request.intent, parsed, incoming.text, vocabulary)
+            if args is None:
+                return None
+            await asyncio.to_thread(OpenRequests(engine).close, incoming)
+            request = Parsed(intent=asked.request.intent, args=merged(asked.request.args, args))
+            return _completed(incoming, asked, request)
+        if self.thread_run is None or together or not incoming.addressed or parsed.intent != "none":
+            return None
+        args = _change_of("rerun", parsed, incoming.text, vocabulary)
+        if args is None:
+            return None
+        request = Parsed(intent="rerun", args={"run": f"r{self.thread_run}", **args}, doubt="guessed")
+        return Understood(incoming, request, incoming.speaks)
 
     def _last_request(self, asked: Asked | None) -> str:
         """Return what was asked for last in this conversation, in the person's words, without its secrets."""
@@ -190,6 +232,15 @@ def _asked_together(store: Store, run_id: int) -> tuple[Run, ...]:
     """Return the runs of the request that a run belongs to, none where it is the only one."""
     runs = store.group_runs(store.run(run_id).group_id)
     return tuple(runs) if len(runs) > 1 else ()
+
+
+def _change_of(intent: str, parsed: Parsed, text: str, vocabulary: Vocabulary) -> dict[str, JsonValue] | None:
+    """Return what a message changes of a request; None for one that is a request of its own."""
+    known = intents().get(intent)
+    own = parsed.intent != "none" and not (parsed.intent == intent and parsed.missing)
+    if known is None or own or parsed.question is not None or parsed.by != "grammar":
+        return None
+    return read_change(known, text, vocabulary)
 
 
 def _form(request: Request) -> Parsed:

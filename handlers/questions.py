@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
+from pydantic import JsonValue
 from sqlalchemy import Engine, String, or_, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -15,6 +16,8 @@ from jobs.db import Base, reading, transaction
 from jobs.models import Frozen, Spec
 
 CANCEL = "cancel"
+CHANGED = "changed"
+"""The answer of a question in whose place another request was put."""
 WITHDRAWN = "withdrawn"
 """The answer of a question whose message was edited or deleted."""
 OPEN_FOR = timedelta(days=1)
@@ -48,6 +51,15 @@ class Option(Frozen):
     label: str = ""
     """What its button says."""
     specs: tuple[Spec, ...] = ()
+    replaces: str = ""
+    """A run (r12) that is cancelled when these start."""
+
+
+class Asking(Frozen):
+    """The request that a question is about, which a later message may change."""
+
+    intent: str
+    args: dict[str, JsonValue]
 
 
 class Question(Frozen):
@@ -60,6 +72,7 @@ class Question(Frozen):
     text: str
     """What the person wrote that led to it."""
     options: tuple[Option, ...]
+    request: Asking | None
     source: str
     asked_at: datetime
     answer: str | None
@@ -72,7 +85,9 @@ class Questions:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def ask(self, incoming: Incoming, language: Language, options: Sequence[Option]) -> Question:
+    def ask(
+        self, incoming: Incoming, language: Language, options: Sequence[Option], request: Asking | None = None
+    ) -> Question:
         """Record a question; the same incoming message twice gives the same one."""
         with transaction(self._engine) as session:
             row = session.scalar(select(QuestionRow).where(QuestionRow.source == incoming.id))
@@ -80,7 +95,10 @@ class Questions:
                 row = QuestionRow(
                     platform=incoming.place.platform, channel=incoming.place.channel, thread=incoming.place.thread,
                     user=incoming.user, language=language, text=incoming.text, source=incoming.id,
-                    options={"options": [option.model_dump(mode="json") for option in options]},
+                    options={
+                        "options": [option.model_dump(mode="json") for option in options],
+                        "request": None if request is None else request.model_dump(mode="json"),
+                    },
                     asked_at=datetime.now(UTC), answer=None, answered_by=None,
                 )  # fmt: skip
                 session.add(row)
@@ -102,6 +120,7 @@ class Questions:
         query = select(QuestionRow).where(
             QuestionRow.platform == place.platform, QuestionRow.channel == place.channel,
             QuestionRow.user == incoming.user, QuestionRow.source != incoming.id,
+            or_(QuestionRow.answer.is_(None), QuestionRow.answer != WITHDRAWN),
         )  # fmt: skip
         if not incoming.direct:
             query = query.where(QuestionRow.thread == place.thread)
@@ -161,6 +180,7 @@ def _question(row: QuestionRow) -> Question:
         language=cast("Language", row.language),
         text=row.text,
         options=tuple(Option.model_validate(option) for option in row.options["options"]),
+        request=None if (asking := row.options.get("request")) is None else Asking.model_validate(asking),
         source=row.source,
         asked_at=row.asked_at,
         answer=row.answer,

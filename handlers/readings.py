@@ -15,7 +15,7 @@ from handlers.texts import Texts
 from handlers.typed import as_command
 from jobs.models import EvalSpec, PerfSpec, Spec
 
-PLANNED = frozenset({"eval", "perf"})
+PLANNED = frozenset({"eval", "perf", "rerun"})
 """Intents whose handler plans runs, and asks about them by `ask_reading`."""
 
 

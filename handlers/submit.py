@@ -10,9 +10,11 @@ from handlers.cards import status_message
 from handlers.context import Context, Services
 from handlers.incoming import Incoming, Language
 from handlers.message import Button, Buttons, Message, Text
-from handlers.questions import CANCEL, WITHDRAWN, Option, Questions
+from handlers.policy import may_stop
+from handlers.questions import CANCEL, CHANGED, WITHDRAWN, Asking, Option, Questions
 from handlers.reply import Reply
 from handlers.texts import Texts
+from jobs.lifecycle import ENDED
 from jobs.models import EvalSpec, Spec
 from jobs.store import Store
 
@@ -27,6 +29,8 @@ class Choice:
     id: str
     label: str
     specs: tuple[Spec, ...]
+    replaces: str = ""
+    """A run that is cancelled when these start."""
 
 
 async def submit(context: Context, specs: Sequence[Spec], notes: Sequence[str] = ()) -> Reply:
@@ -79,15 +83,25 @@ def with_first_looks(specs: Sequence[Spec], store: Store) -> list[Spec]:
 
 async def ask(context: Context, question: str, choices: Sequence[Choice]) -> Reply:
     """Ask, with what was planned frozen beside the question; the first choice is the primary one."""
-    options = [Option(id=choice.id, label=choice.label, specs=choice.specs) for choice in choices]
+    options = [
+        Option(id=choice.id, label=choice.label, specs=choice.specs, replaces=choice.replaces) for choice in choices
+    ]
     options.append(Option(id=CANCEL, label=context.texts("button.cancel")))
     questions = Questions(context.services.store.engine)
-    asked = await asyncio.to_thread(questions.ask, context.incoming, context.language, options)
+    asked = await asyncio.to_thread(questions.ask, context.incoming, context.language, options, _asking(context))
     buttons = tuple(
         Button(id=f"q{asked.id}:{option.id}", label=option.label, primary=index == 0)
         for index, option in enumerate(options)
     )
     return Reply(Message(text=question, parts=(Buttons(items=buttons),)), waits=True)
+
+
+def _asking(context: Context) -> Asking:
+    """Return the request that is asked about, with the run that it takes from its conversation."""
+    args = dict(context.parsed.args)
+    if context.parsed.intent == "rerun" and context.thread_run is not None:
+        args.setdefault("run", f"r{context.thread_run}")
+    return Asking(intent=context.parsed.intent, args=args)
 
 
 async def answer(incoming: Incoming, services: Services) -> Reply:
@@ -102,11 +116,21 @@ async def answer(incoming: Incoming, services: Services) -> Reply:
     if question.user != incoming.user:
         return not_taken("question.not_yours", question.language)
     if not await asyncio.to_thread(questions.answer, number, option_id, incoming.id):
-        withdrawn = question.answer == WITHDRAWN
-        return not_taken("question.withdrawn" if withdrawn else "question.answered", question.language)
+        why = {WITHDRAWN: "question.withdrawn", CHANGED: "question.changed"}.get(question.answer or "")
+        return not_taken(why or "question.answered", question.language)
     if not option.specs:
         return Reply(Message(text=Texts(question.language)("question.cancelled")), refused=True)
-    return await start(services, incoming, option.specs, language=question.language, text=question.text)
+    reply = await start(services, incoming, option.specs, language=question.language, text=question.text)
+    if option.replaces:
+        await _cancel_replaced(option.replaces, incoming, services)
+    return reply
+
+
+async def _cancel_replaced(name: str, incoming: Incoming, services: Services) -> None:
+    """Cancel the run that another one was started instead of, where it goes on and is the person's to stop."""
+    run = await asyncio.to_thread(services.store.run, int(name.removeprefix("r")))
+    if run.state not in ENDED and may_stop(run, incoming, services.config):
+        await services.cancel(run)
 
 
 def not_taken(text: str, language: Language) -> Reply:

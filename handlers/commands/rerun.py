@@ -12,14 +12,16 @@ from handlers.context import Context
 from handlers.message import Message
 from handlers.plan import split_by_benchmark
 from handlers.policy import generation_settings, invalid, resolve_again, resolve_datasets, resolve_model
+from handlers.readings import label_of
 from handlers.references import NamesRun, run_number, which_run
 from handlers.refusals import refusal
 from handlers.registry import Intent, Words
 from handlers.reply import Reply
-from handlers.submit import submit
+from handlers.submit import Choice, ask, submit
 from jobs.config import ModelEntry
 from jobs.errors import InvalidValue
-from jobs.models import DatasetTarget, EvalSpec, ModelTarget, PerfSpec
+from jobs.lifecycle import ENDED
+from jobs.models import DatasetTarget, EvalSpec, ModelTarget, PerfSpec, Run
 
 
 class RerunArgs(NamesRun):
@@ -52,8 +54,19 @@ async def handle(args: RerunArgs, context: Context) -> Reply:
     if isinstance(run.spec, PerfSpec):
         return await _load_again(run.spec, args, context)
     specs = await _changed(run.spec, args, context)
+    if context.parsed.doubt:
+        return await _ask_instead(run, specs, context)
     question = await ask_first(context, specs, said=args.limit is not None)
     return question or await submit(context, specs)
+
+
+async def _ask_instead(run: Run, specs: list[EvalSpec], context: Context) -> Reply:
+    """Ask whether a run is to be run changed: in its conversation that was said, but not that it is to be run."""
+    texts, going = context.texts, run.state not in ENDED
+    what = texts("button.reading", what=label_of(specs, texts))
+    label = texts("button.instead", what=what, run=run.name) if going else what
+    choice = Choice("instead", label, tuple(specs), replaces=run.name if going else "")
+    return await ask(context, texts("ask.instead" if going else "ask.instead_ended", run=run.name), [choice])
 
 
 async def _load_again(spec: PerfSpec, args: RerunArgs, context: Context) -> Reply:

@@ -112,6 +112,9 @@ TEXTS = {
     "button.reading": "Run {what}",
     "reading.eval": "{model} on {datasets}, {samples}",
     "reading.perf": "a stress test of {model} at {load}",
+    "ask.instead": "Shall I run it changed, instead of {run}? {run} stays as it is until then.",
+    "ask.instead_ended": "Shall I run {run} again, changed?",
+    "button.instead": "{what}, instead of {run}",
     "ask.look": "{model} has no score on {dataset} here yet, and all of it is {total} samples. A few first, to see that it works?",
     "button.look": "{total} samples first",
     "button.whole": "The whole ({total})",
@@ -124,6 +127,7 @@ TEXTS = {
     "button.cancel": "Cancel",
     "question.cancelled": "Cancelled; nothing was run.",
     "question.answered": "This question was answered already.",
+    "question.changed": "This question is about a request that was changed since; see the newer message.",
     "question.unknown": "This button is no longer valid; ask again.",
     "question.not_yours": "Only the person who was asked can answer this.",
     # --- status of a run

@@ -112,6 +112,9 @@ TEXTS = {
     "button.reading": "运行：{what}",
     "reading.eval": "用 {datasets} 评测 {model}，{samples}",
     "reading.perf": "压测 {model}，并发或速率 {load}",
+    "ask.instead": "要按改动后的重新跑，替换 {run} 吗？确认之前 {run} 保持不变。",
+    "ask.instead_ended": "要按改动后的重新跑 {run} 吗？",
+    "button.instead": "{what}，替换 {run}",
     "ask.look": "{model} 在这里还没有 {dataset} 的成绩，全部共 {total} 条。要不要先跑几条看看是否正常？",
     "button.look": "先跑 {total} 条",
     "button.whole": "全部（{total} 条）",
@@ -124,6 +127,7 @@ TEXTS = {
     "button.cancel": "取消",
     "question.cancelled": "已取消，没有运行任何任务。",
     "question.answered": "这个问题已经回答过了。",
+    "question.changed": "这个问题对应的请求后来改过了，请看后面的消息。",
     "question.unknown": "这个按钮已失效，请重新提问。",
     "question.not_yours": "只有被询问的人可以回答。",
     # --- status of a run
