@@ -23,7 +23,10 @@ R = (
     r"(?:\s*,?\s*(?:in\s+)?(?:steps?\s+(?:of\s+)?|步长\s*(?:为|是)?\s*|每次(?:加|增加)\s*)(?P<step>\d{1,4}))?"
 )
 """A range, doubling unless a step is said: from 1 to 32."""
-_IS = r"\s*(?:[=:]|\bof\b|\bat\b|\bis\b|\bto\b|levels?\b|设置?为|设成|改成|改为|换成|调到|调成|分别(?:为|是)?|依次(?:为|是)?|为|是|取|用)?\s*"
+_IS = (
+    r"\s*(?:[=:]|\bof\b|\bat\b|\bis\b|\bto\b|levels?\b|设置?为|设成|改成|改为|换成|调到|调成|分别(?:为|是)?|依次(?:为|是)?|"
+    r"为|是|取|用)?\s*"
+)
 _CONCURRENCY = (
     r"(?:\b(?:conc(?:urrenc(?:y|ies))?)(?:\s+(?:levels?|ranges?))?|\bparallel(?:ism)?(?!\s+requests)|\b(?:ramp|sweep)(?:ing)?(?:\s+up)?"
     r"(?:\s+(?:over|through|concurrency|users))*|并发(?:用户)?(?:数|度|量|级别|梯度)?|同时)"
