@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from bot.classifier import Classifier
 from bot.dispatcher import ACTIVE, ask_to_cancel, plan_for
 from handlers.context import Links
 from handlers.intents.parsed import Parsed, Vocabulary
+from handlers.presets import Presets
 from jobs.artifacts import Artifacts
 from jobs.catalog import CATALOG_KEY, Catalog, snapshot
 from jobs.config import Config
@@ -69,7 +71,9 @@ class BotServices:
             )
             self._vocabulary = make_vocabulary(catalog, self.config)
             self._looked_at = time.monotonic()
-        return self._vocabulary
+        saved = await asyncio.to_thread(Presets(self.store.engine).saved)
+        names = frozenset(preset.name for preset in saved)
+        return replace(self._vocabulary, presets=self._vocabulary.presets | names) if names else self._vocabulary
 
     async def classify(
         self, text: str, vocabulary: Vocabulary, thread_run: str | None, last_request: str = ""
@@ -132,6 +136,7 @@ def make_vocabulary(catalog: Catalog, config: Config) -> Vocabulary:
         models=frozenset(config.models),
         datasets=frozenset(config.datasets) | frozenset(SAMPLE_DATASETS),
         keys=frozenset(config.keys),
+        presets=frozenset(map(str.lower, config.presets)),
     )
 
 

@@ -46,14 +46,19 @@ async def ask_first(context: Context, specs: Sequence[EvalSpec], *, said: bool) 
     return await ask(context, question, [Choice("run", context.texts("button.run", total=samples), tuple(specs))])
 
 
+def means_all(context: Context) -> bool:
+    """Tell whether a request without a number of samples means all there are: it says so, or it is no sentence."""
+    incoming = context.incoming
+    return context.parsed.pasted or incoming.request is not None or _WHOLE.search(incoming.text) is not None
+
+
 async def _is_first(specs: Sequence[EvalSpec], context: Context) -> bool:
     """Tell whether a model is to be evaluated, on all there is, on a benchmark that it has no score of yet.
 
     A pasted command and a form mean what they leave out: there a number has its own field, and was seen. Scopebot's
     own sample data is for a first look as it is.
     """
-    parsed, incoming = context.parsed, context.incoming
-    if parsed.pasted or incoming.request is not None or _WHOLE.search(incoming.text):
+    if means_all(context):
         return False
     samples = total(specs)
     if samples is not None and samples <= SMALL:

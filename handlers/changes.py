@@ -25,7 +25,7 @@ from jobs.models import Group, Run
 from jobs.store import Store
 
 Hear = Callable[[Incoming], Awaitable[list[Reply]]]
-DOES = frozenset({"eval", "perf", "rerun", "resume", "cancel", "headlines"})
+DOES = frozenset({"eval", "perf", "rerun", "resume", "cancel", "headlines", "defaults", "save", "forget"})
 """Intents that change something; the others only tell, which an edit need not repeat."""
 
 

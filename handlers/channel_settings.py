@@ -1,8 +1,11 @@
-"""What a channel has set: whether a line on each result is posted into it as well."""
+"""What a channel has set: whether results are also told in it, and the model and limit that it means by default."""
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, Engine, String, UniqueConstraint, and_, select, update
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Engine, Float, String, UniqueConstraint, and_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -19,6 +22,16 @@ class ChannelRow(Base):
     platform: Mapped[str] = mapped_column(String(64))
     channel: Mapped[str] = mapped_column(String(255))
     headlines: Mapped[bool]
+    default_model: Mapped[str | None] = mapped_column(String(255))
+    default_limit: Mapped[float | None] = mapped_column(Float)
+
+
+@dataclass(frozen=True)
+class ChannelDefaults:
+    """The model and the number of samples (a fraction below 1) that a channel means where a request says none."""
+
+    model: str | None = None
+    limit: float | None = None
 
 
 class ChannelSettings:
@@ -33,19 +46,32 @@ class ChannelSettings:
             found = session.scalar(select(ChannelRow.headlines).where(_at(platform, channel)))
             return found is not False
 
+    def defaults(self, platform: str, channel: str) -> ChannelDefaults:
+        """Return a channel's own defaults; none where nobody set any."""
+        with reading(self._engine) as session:
+            row = session.scalar(select(ChannelRow).where(_at(platform, channel)))
+            return ChannelDefaults() if row is None else ChannelDefaults(row.default_model, row.default_limit)
+
     def set_headlines(self, platform: str, channel: str, *, on: bool) -> None:
         """Have a line on each result posted into a channel, or not."""
-        try:
-            self._set(platform, channel, on=on)
-        except IntegrityError:  # somebody set it for the first time just now
-            self._set(platform, channel, on=on)
+        self._set(platform, channel, {"headlines": on})
 
-    def _set(self, platform: str, channel: str, *, on: bool) -> None:
+    def set_defaults(self, platform: str, channel: str, defaults: ChannelDefaults) -> None:
+        """Set what a channel means by default."""
+        self._set(platform, channel, {"default_model": defaults.model, "default_limit": defaults.limit})
+
+    def _set(self, platform: str, channel: str, values: dict[str, Any]) -> None:
+        try:
+            self._put(platform, channel, values)
+        except IntegrityError:  # somebody set something for the first time just now
+            self._put(platform, channel, values)
+
+    def _put(self, platform: str, channel: str, values: dict[str, Any]) -> None:
         with transaction(self._engine) as session:
             if session.scalar(select(ChannelRow.id).where(_at(platform, channel))) is None:
-                session.add(ChannelRow(platform=platform, channel=channel, headlines=on))
+                session.add(ChannelRow(platform=platform, channel=channel, **({"headlines": True} | values)))
             else:
-                session.execute(update(ChannelRow).where(_at(platform, channel)).values(headlines=on))
+                session.execute(update(ChannelRow).where(_at(platform, channel)).values(**values))
 
 
 def _at(platform: str, channel: str) -> ColumnElement[bool]:

@@ -8,7 +8,7 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from jobs.errors import ConfigInvalid
@@ -117,6 +117,8 @@ class Config(Section):
     models: dict[Name, ModelEntry] = Field(default_factory=dict)
     keys: dict[Name, KeyEntry] = Field(default_factory=dict)
     datasets: dict[Name, DatasetEntry] = Field(default_factory=dict)
+    presets: dict[Name, dict[str, JsonValue]] = Field(default_factory=dict)
+    """An evaluation's settings under a name, as a request has them; the bot checks them."""
     defaults: Defaults = Defaults()
     access: Access = Access()
     disk: Disk = Disk()

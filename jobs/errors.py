@@ -68,6 +68,10 @@ class NoSuchRun(RequestError):
     """No run is what was said of it; `what` has that."""
 
 
+class UnknownPreset(RequestError):
+    """There is no preset of this name; `presets` has those there are."""
+
+
 class UnknownKey(RequestError):
     """No key is registered by this name."""
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from typing import Any, Literal
 
 from pydantic import Field, JsonValue, ValidationError
 
-from handlers.amounts import ask_first
+from handlers.amounts import ask_first, means_all
+from handlers.channel_settings import ChannelDefaults, ChannelSettings
+from handlers.commands.defaults import limit_text
 from handlers.context import Context
 from handlers.plan import split_by_benchmark
 from handlers.policy import generation_settings, invalid, resolve_datasets, resolve_model
+from handlers.presets import with_preset
 from handlers.proposals import ask_which_benchmark, ask_which_model
 from handlers.readings import ask_reading
 from handlers.refusals import left_out, refusal
@@ -41,6 +45,10 @@ class EvalArgs(Args):
     dataset_args: dict[str, dict[str, JsonValue]] | None = None
     dataset_hub: str | None = None
     api_key_name: str | None = None
+    preset: str | None = None
+    """Settings that were kept under a name, of which what else is said takes the place."""
+    model_of: str | None = Field(None, pattern=r"^r\d{1,9}$")
+    """The run whose model is meant."""
     judge: dict[str, JsonValue] | None = None
     sandbox: bool | dict[str, JsonValue] | None = None
     analysis_report: bool | None = None
@@ -54,9 +62,14 @@ async def handle(args: EvalArgs, context: Context) -> Reply:
     refused = refusal(context)
     if refused is not None:
         return refused
+    args = EvalArgs.model_validate(await with_preset(args.model_dump(mode="json", exclude_unset=True), context))
+    defaults = await _channel_defaults(context)
+    if args.limit is None and defaults.limit is not None and not means_all(context):
+        args = args.model_copy(update={"limit": _limit(defaults.limit)})
     names = args.models or ((args.model,) if args.model else ())
-    if not names and config.defaults.model is not None:
-        names = (config.defaults.model,)
+    usual = defaults.model if defaults.model in config.models else config.defaults.model
+    if not names and usual is not None:
+        names = (usual,)
     if not names and args.eval_type == "mock_llm":
         names = ("mock_llm",)
     if not names:
@@ -67,7 +80,13 @@ async def handle(args: EvalArgs, context: Context) -> Reply:
     question = await ask_reading(context, specs, await _others(context)) or await ask_first(
         context, specs, said=args.limit is not None
     )
-    return question or await submit(context, specs, _notes(args, context))
+    return question or await submit(context, specs, _notes(args, defaults, usual, context))
+
+
+async def _channel_defaults(context: Context) -> ChannelDefaults:
+    place = context.incoming.place
+    settings = ChannelSettings(context.services.store.engine)
+    return await asyncio.to_thread(settings.defaults, place.platform, place.channel)
 
 
 async def _others(context: Context) -> list[list[EvalSpec]]:
@@ -134,14 +153,20 @@ def _limit(said: float | None) -> float | None:
     return int(said) if said is not None and said >= 1 and said == int(said) else said
 
 
-def _notes(args: EvalArgs, context: Context) -> list[str]:
+def _notes(args: EvalArgs, defaults: ChannelDefaults, usual: str | None, context: Context) -> list[str]:
+    """Return what is to be said beside the plan: flags left out, and what was meant by default."""
     texts = context.texts
     notes = []
     harmless = left_out(context)
     if harmless:
         notes.append(texts("eval.ignored", names=", ".join(harmless)))
-    if not args.model and not args.models and context.services.config.defaults.model is not None:
-        notes.append(texts("eval.default_model", model=context.services.config.defaults.model))
+    if not args.model and not args.models and usual is not None:
+        key = "eval.channel_model" if usual == defaults.model else "eval.default_model"
+        notes.append(texts(key, model=usual))
+    if defaults.limit is not None and args.limit == _limit(defaults.limit) and "limit" not in context.parsed.args:
+        notes.append(texts("eval.channel_limit", limit=limit_text(defaults.limit)))
+    if context.parsed.args.get("preset"):
+        notes.append(texts("eval.preset", name=context.parsed.args["preset"]))
     return notes
 
 

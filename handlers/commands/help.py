@@ -13,8 +13,8 @@ from handlers.reply import Reply
 from jobs.catalog import Catalog, snapshot
 
 ORDER = (
-    "eval", "perf", "benchmarks", "status", "results", "diagnose", "logs", "cancel", "resume", "rerun", "dashboard",
-    "headlines", "help",
+    "eval", "perf", "benchmarks", "status", "results", "diagnose", "logs", "cancel", "resume", "rerun", "presets",
+    "save", "forget", "defaults", "dashboard", "headlines", "help",
 )  # fmt: skip
 """How help lists the intents: by what a newcomer needs first."""
 _EDGES = re.compile(r"^[\s\-—–/`]+|[\s`?？]+$")

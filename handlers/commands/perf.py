@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 
 from pydantic import Field, JsonValue, ValidationError
 
+from handlers.channel_settings import ChannelSettings
 from handlers.context import Context
 from handlers.perf_plan import Levels, load_seconds, make_spec, plan_levels, requests
 from handlers.policy import resolve_model
@@ -77,8 +79,13 @@ async def handle(args: PerfArgs, context: Context) -> Reply:
     if refused is not None:
         return refused
     names = args.models or ((args.model,) if args.model else ())
-    if not names and config.defaults.model is not None:
-        names = (config.defaults.model,)
+    place = context.incoming.place
+    defaults = await asyncio.to_thread(
+        ChannelSettings(context.services.store.engine).defaults, place.platform, place.channel
+    )
+    usual = defaults.model if defaults.model in config.models else config.defaults.model
+    if not names and usual is not None:
+        names = (usual,)
     if not names:
         return ask_which_model(context, "ask.perf_model")
     levels = plan_levels(args, pasted=context.parsed.pasted, sentence=context.parsed.by != "command_line")

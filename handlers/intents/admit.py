@@ -63,7 +63,7 @@ def settle(
         out.append(refused(name, "refused.value"))
     for entry in out:  # said twice, once so that it cannot be taken: which one is meant is not ours to choose
         kept.pop(entry.name, None)
-    missing = tuple(name for name in intent.required if not (name in kept or (name == "model" and "models" in kept)))
+    missing = () if "preset" in kept else tuple(name for name in intent.required if not _is_said(name, kept))
     unique = tuple(dict.fromkeys((entry.name, entry.reason) for entry in out))
     return Parsed(
         intent=intent.name,
@@ -72,6 +72,11 @@ def settle(
         refused=tuple(Refused(name=name, reason=reason) for name, reason in unique),
         by=by,
     )
+
+
+def _is_said(name: str, kept: dict[str, JsonValue]) -> bool:
+    """Tell whether a request has what it must have; a model may be several, or a run's."""
+    return name in kept or (name == "model" and bool({"models", "model_of"} & kept.keys()))
 
 
 def settle_each(

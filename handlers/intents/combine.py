@@ -15,7 +15,7 @@ from handlers.registry import understood
 
 log = structlog.get_logger(__name__)
 
-CHANGES = frozenset({"eval", "perf", "rerun", "resume", "cancel", "headlines"})
+CHANGES = frozenset({"eval", "perf", "rerun", "resume", "cancel", "headlines", "defaults", "save", "forget"})
 """Intents that start, stop or change something; the others only tell."""
 TOLD = frozenset({
     "model", "models", "datasets", "limit", "api_url", "url", "parallel", "number", "rate", "duration", "run", "runs",

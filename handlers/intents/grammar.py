@@ -13,7 +13,7 @@ from handlers.intents.eval_request import read_eval
 from handlers.intents.lexicon import FLAGS, STOP, tags_in
 from handlers.intents.names import Mention, mask, mentions, wanted
 from handlers.intents.not_ours import is_chat, small_talk, wanders
-from handlers.intents.numbers import NUMBER, to_int
+from handlers.intents.numbers import NUMBER, to_int, to_number
 from handlers.intents.parsed import Parsed, Vocabulary
 from handlers.intents.perf_request import read_perf
 from handlers.intents.phrases import (
@@ -23,11 +23,13 @@ from handlers.intents.phrases import (
     choose,
     phrases,
 )
+from handlers.intents.preset_words import read_preset
 from handlers.intents.rag_request import read_rag
 from handlers.intents.run_words import described_run, runs_of, without_runs
 from handlers.intents.schedule_request import SCHEDULE_REF, read_schedule
 from handlers.intents.secrets import REDACTED, find_secrets, redact
 from handlers.intents.setting_words import PER_SUBSET, WHOLE_SET
+from handlers.intents.settings import Settings, read_numbers
 from handlers.intents.spelling import mend
 from handlers.intents.which import NOTHING, ends_schedule, intent_of
 from handlers.registry import Intent, understood
@@ -83,6 +85,14 @@ _OFF = re.compile(
 )
 _ON = re.compile(r"\b(?:on|start|enable|keep|again|resume|post|turn\s+on)\b|开|恢复|要(?!吗)|发到", FLAGS)
 _ASKS_WHETHER = re.compile(r"^\W*(?:are|is|do|does)\b|吗|是否|有没有", FLAGS)
+_CLEARS = re.compile(
+    r"\b(?:no|clear|remove|reset|forget|unset|drop|delete)\b|清除|清空|取消|去掉|删除|不要|重置", FLAGS
+)
+_CLEARED = (
+    ("model", re.compile(r"\bmodel\b|模型", FLAGS)),
+    ("limit", re.compile(r"\b(?:limit|samples?|number)\b|条数|样本数|数量", FLAGS)),
+)
+_NUMBER_IN = re.compile(rf"(?:limit|samples?|条数|样本数|\bto|为|是|改成|[=:])\s*(?P<n>{NUMBER}\s*%?)", FLAGS)
 _DAYS_BACK = re.compile(
     rf"(?:\b(?:last|past|previous)|最近|过去|近)的?\s*(?P<n>{NUMBER})?[\s\-]*(?:个)?(?P<unit>days?|weeks?|months?|天|日|周|星期|月)"
     r"|\bthis\s+(?P<this>week|month)\b|(?P<zh>本周|这周|本月|这个月|今天|这个星期)|\b(?P<today>today)\b",
@@ -167,6 +177,9 @@ def _request(text: str, vocabulary: Vocabulary) -> Parsed:
 
 def _unscheduled(text: str, vocabulary: Vocabulary) -> Parsed:
     """Read a request that is to be done once, now."""
+    preset = read_preset(text, vocabulary)
+    if preset is not None:
+        return preset
     found = mentions(text, vocabulary)
     masked = mask(text, found)
     named = phrases(masked)
@@ -342,6 +355,23 @@ def _read_headlines(_intent: Intent, text: str, _found: list[Mention]) -> dict[s
     return {"on": True} if _ON.search(text) and not _ASKS_WHETHER.search(text) else {}
 
 
+def _read_defaults(_intent: Intent, text: str, found: list[Mention]) -> dict[str, JsonValue]:
+    """defaults: a model, a number of samples, or what is to be cleared."""
+    if _CLEARS.search(text):
+        named: list[JsonValue] = [name for name, pattern in _CLEARED if pattern.search(text)]
+        return {"clear": named or ["model", "limit"]}
+    args: dict[str, JsonValue] = {}
+    models = [value for mention in wanted(text, found) if mention.kind == "model" for value in mention.values]
+    if models:
+        args["model"] = models[0]
+    numbers = Settings(mask(text, found))
+    read_numbers(numbers)
+    if "limit" not in numbers.args and (bare := _NUMBER_IN.search(mask(text, found))) is not None:
+        limit = to_number(bare["n"])
+        args |= {} if limit is None else {"limit": limit}
+    return args | {name: value for name, value in numbers.args.items() if name == "limit"}
+
+
 def _read_help(_intent: Intent, text: str, found: list[Mention]) -> dict[str, JsonValue]:
     """help: about an intent that is named beside it."""
     named = [phrase.intent for phrase in phrases(mask(text, found)) if phrase.intent != "help"]
@@ -359,6 +389,7 @@ _READERS: dict[str, Callable[[Intent, str, list[Mention]], dict[str, JsonValue]]
     "unschedule": _read_unschedule,
     "diagnose": _read_diagnose,
     "headlines": _read_headlines,
+    "defaults": _read_defaults,
     "results": _read_results,
     "benchmarks": _read_benchmarks,
     "help": _read_help,

@@ -49,3 +49,4 @@ class Vocabulary:
     models: frozenset[str] = field(default_factory=frozenset)
     datasets: frozenset[str] = field(default_factory=frozenset)
     keys: frozenset[str] = field(default_factory=frozenset)
+    presets: frozenset[str] = field(default_factory=frozenset)

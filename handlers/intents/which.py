@@ -46,6 +46,12 @@ _HEADLINES = re.compile(
     r"|\bheadlines\b|(?:结果|成绩|分数).{0,6}(?:发|播|推送?)到?.{0,3}(?:频道|群)|(?:频道|结果|成绩)的?播报|播报(?:结果|成绩)",
     FLAGS,
 )
+_DEFAULTS = re.compile(
+    r"\bdefaults?\s+(?:model|limit|number\s+of\s+samples|samples?(?:\s+(?:count|size|limit))?)\b"
+    r"|\b(?:as|be)\s+(?:the\s+|our\s+|my\s+)?default\b|\bdefault\s+(?:is|to|here)\b|\bdefaults\b(?!\s+to)"
+    r"|默认(?:的)?(?:模型|条数|样本数|设置|值)|默认(?:用|跑|改成|是)|(?:设为|作为|当作)默认",
+    FLAGS,
+)
 _ENDS = re.compile(
     r"\b(?:unschedule|cancel|stop|delete|remove|drop|end|kill|disable|turn\s+off|get\s+rid\s+of|no\s+more)\b"
     r"|取消|停|删|去掉|移除|关掉|不要|别再",
@@ -158,6 +164,8 @@ def _outright(masked: str, found: list[Mention]) -> str | None:
         return "schedules"
     if _HEADLINES.search(masked):
         return "headlines"
+    if _DEFAULTS.search(masked) and all(mention.kind == "model" for mention in found):
+        return "defaults"
     models = any(mention.kind == "model" for mention in found)
     if not models and _LISTS.search(masked) and tags_in(masked):
         return "benchmarks"

@@ -19,6 +19,7 @@ import bot.outbox
 import bot.slack.installations
 import handlers.channel_settings
 import handlers.open_requests
+import handlers.presets
 import handlers.presses
 import handlers.questions
 import jobs.ledger
@@ -26,8 +27,8 @@ from jobs.db import HEAD, MIGRATIONS, Base, current_revision, migrate, open_engi
 
 ROOT = Path(__file__).resolve().parents[2]
 OWNERS = (
-    bot.outbox, bot.slack.installations, handlers.channel_settings, handlers.open_requests, handlers.presses,
-    handlers.questions, jobs.ledger,
+    bot.outbox, bot.slack.installations, handlers.channel_settings, handlers.open_requests, handlers.presets,
+    handlers.presses,    handlers.questions, jobs.ledger,
 )  # fmt: skip
 """Imported so that all tables stand on `Base`."""
 

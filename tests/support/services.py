@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from bot.services import make_vocabulary
 from handlers.conversation import converse
 from handlers.incoming import Incoming
 from handlers.incoming import Place as Where
 from handlers.intents.parsed import Parsed, Vocabulary
+from handlers.presets import Presets
 from handlers.reply import Reply
 from jobs.catalog import Catalog, snapshot
 from jobs.config import Config
@@ -50,7 +52,9 @@ class FakeServices:
         self._ids = itertools.count(1)
 
     async def vocabulary(self) -> Vocabulary:
-        return make_vocabulary(self.catalog, self.config)
+        made = make_vocabulary(self.catalog, self.config)
+        saved = frozenset(preset.name for preset in Presets(self.store.engine).saved())
+        return replace(made, presets=made.presets | saved)
 
     async def classify(
         self, text: str, vocabulary: Vocabulary, thread_run: str | None, last_request: str = ""
