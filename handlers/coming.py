@@ -84,7 +84,8 @@ _COMING = (
             en=(
                 "compare", "comparing", "comparison", "versus", "vs", "better than", "worse than", "which is better",
                 "which one is better", "difference between", "differences between", "diff between",
-                "diffs between", "diff", "beat", "beats", "outperform", "outperforms", "stack up",
+                "diffs between", "diff", "next to", "side by side", "which one's better", "beat", "beats", "outperform",
+                "outperforms", "stack up",
             ),
             zh=(
                 "对比", "比较", "哪个更好", "哪个好", "谁更好", "谁强", "哪个强", "哪个更强", "相比", "区别", "差别",

@@ -243,7 +243,7 @@ def measure(part: str, *, verbose: bool, with_llm: bool, within: float) -> int:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
-    parser.add_argument("part", nargs="?", default="second", choices=["first", "second", "dev2"])
+    parser.add_argument("part", nargs="?", default="second", choices=["first", "second"])
     parser.add_argument("--verbose", action="store_true")
     parser.add_argument("--no-llm", action="store_true")
     parser.add_argument("--within", type=float, default=WITHIN, help="seconds that the model may take, as on a CPU")

@@ -178,6 +178,10 @@ INTENT = Intent(
     words=Words(
         en=(
             "evaluate",
+            "evaluating",
+            "benchmarking",
+            "assessing",
+            "sanity check",
             "eval",
             "benchmark",
             "test",

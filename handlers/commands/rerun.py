@@ -148,7 +148,7 @@ INTENT = Intent(
     handle=handle,
     slash=("/rerun", "/重跑"),
     words=Words(
-        en=("rerun", "re-run", "rerunning", "run again", "repeat run", "again with", "redo"),
+        en=("rerun", "re-run", "rerunning", "run again", "repeat run", "again with", "redo", "repeat"),
         zh=("重跑", "重新跑", "再跑一次", "再跑一遍", "重新评测", "再来一次", "再来一遍", "重做", "重测"),
     ),
     positional=("run",),

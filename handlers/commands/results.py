@@ -109,6 +109,7 @@ INTENT = Intent(
             "what did",
             "what score",
             "which score",
+            "scored",
             "outcome",
             "outcomes",
             "how well did",

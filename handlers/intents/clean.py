@@ -14,6 +14,8 @@ _ENTITIES = (("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&"))
 _BLANKS = re.compile(r"[^\S\n]+")
 _LONGEST_WORD = 200
 _TOO_LONG = re.compile(rf"(?<![\w\-./:+*'])(?!https?:)[\w\-./:+*']{{{_LONGEST_WORD},}}", re.ASCII)
+_SIGNS = str.maketrans({"：": "： ", "？": "？ ", "！": "！ "})
+"""Full-width signs that end something: half-width ones do so only before a blank."""
 _LIST_SIGN = re.compile("(?<=[0-9０-９])[，、](?=[0-9０-９])")
 """A full-width comma between digits is never one of thousands: 并发 10，100 个请求."""
 _LINE_ENDS = re.compile("\r\n?|[\u2028\u2029\u0085\v\f]")
@@ -21,7 +23,7 @@ _LINE_ENDS = re.compile("\r\n?|[\u2028\u2029\u0085\v\f]")
 
 def clean(text: str) -> str:
     """Return `text` as the person meant it: half-width, plain quotes, no mentions. Code ticks stay."""
-    text = _LIST_SIGN.sub(", ", _LINE_ENDS.sub("\n", text))
+    text = _LIST_SIGN.sub(", ", _LINE_ENDS.sub("\n", text)).translate(_SIGNS)
     text = unicodedata.normalize("NFKC", text).translate(_QUOTES)
     text = "".join(char for char in text if char in "\n\t" or unicodedata.category(char) not in {"Cc", "Cf", "Cs"})
     text = _SLACK_CHANNEL.sub(r"#\1", _SLACK_LINK.sub(r"\1", text))

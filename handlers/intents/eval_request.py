@@ -38,14 +38,21 @@ _LABEL = re.compile(
     FLAGS,
 )
 _OBJECT = re.compile(rf"\s*(?P<fill>{_FILL}){_LIST}", FLAGS)
-_BESIDE_ADDRESS = re.compile(
-    rf"(?P<before>{_NAME})\s*,?\s*(?:\(|which\s+is\s+|that\s+(?:is|runs)\s+|served\s+|hosted\s+|running\s+|deployed\s+|listening\s+)*"
-    rf"(?:at|on|@|behind|from|via|under|部署在|跑在|在|地址(?:是|为)?|url)\s*[:=]?\s*(?:the\s+)?{ADDRESS}{{5,}}"
-    rf"|{ADDRESS}{{5,}}\s*/?\s*[,(]?\s*(?:上面|上|里面|里|那边|那个)?的?\s*(?:(?:with|using|the|model|模型|named|called|叫|名为|名字|is|是|为|=|:)\s*)*"
-    rf"(?P<after>(?!(?:on|with|for|in|at|using|against|and|to|as|over)\b){_NAME})",
-    FLAGS,
+_SERVES = r"(?:serving|hosting|running|runs|serves|with|using|the|models?|模型|named|called|叫|名为|名字|is|是|为|=|:)"
+_NO_NAME = r"(?!(?:on|with|for|in|at|using|against|and|to|as|over|is)\b)"
+_BESIDE_ADDRESS = tuple(
+    re.compile(pattern, FLAGS)
+    for pattern in (
+        rf"{ADDRESS}{{5,}}\s*/?\s*[,(]?\s*(?:(?:上面|上|里面|里|那边|那个)?的\s*|(?:{_SERVES}\s*,?\s*)+)(?P<name>{_NO_NAME}{_NAME})",
+        (
+            rf"(?P<name>{_NAME})\s*,?\s*"
+            r"(?:\(|which\s+is\s+|that\s+(?:is|runs)\s+|(?:served|hosted|running|deployed|listening)\s+)*"
+            rf"(?:at|on|@|behind|from|via|under|部署在|跑在|在|地址(?:是|为)?|url)\s*[:=]?\s*(?:the\s+)?{ADDRESS}{{5,}}"
+        ),
+        rf"{ADDRESS}{{5,}}\s*/?\s*[,(]?\s*(?P<name>{_NO_NAME}{_NAME})",
+    )
 )
-"""The name of a model that an endpoint serves: "my-model at http://…", "http://… 上的 my-model"."""
+"""The name of a model that an endpoint serves: "http://… 上的 my-model", "my-model at http://…", and just beside it."""
 _ONE = re.compile(_ITEM, FLAGS)
 _LOOKS_NAMED = re.compile(r"(?=.*[\d_/\-])[A-Za-z].*|[a-z]+[A-Z].*|[A-Z]{2,}.*|.*(?:bench|eval)", re.DOTALL)
 _NEXT = re.compile(r"\s*(?:$|[,;.?!\x01\x02]|(?:on|against|with|using|in|at|for|via)(?!\w)|[\u4e00-\u9fff])", FLAGS)
@@ -57,7 +64,7 @@ _SUBSET_WORD = re.compile(
     rf"|(?P<before>{_SUBSET_NAMES})\s*(?:\bsubsets?|(?:这个|两个)?子集)",
     FLAGS,
 )
-_WORDS = re.compile(r"[A-Za-z][\w\-]*", FLAGS)
+_WORDS = re.compile(r"[A-Za-z0-9][\w\-]*", FLAGS)
 _WIDEST_SUBSET = 4
 
 
@@ -127,10 +134,11 @@ def _unknown(left: str, names: dict[Kind, list[str]]) -> dict[Kind, list[str]]:
 
 def served_at(left: str) -> str | None:
     """Return the name of the model that stands beside an endpoint's address."""
-    for match in _BESIDE_ADDRESS.finditer(left):
-        word = (match["before"] or match["after"]).rstrip(".:-+")
-        if word.lower() not in STOP and len(word) > 1:
-            return word
+    for pattern in _BESIDE_ADDRESS:
+        for match in pattern.finditer(left):
+            word = match["name"].rstrip(".:-+")
+            if word.lower() not in STOP and len(word) > 1:
+                return word
     return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable
 
@@ -10,7 +11,7 @@ from pydantic import JsonValue
 from handlers.intents.admit import refused, settle, settle_each
 from handlers.intents.clean import squeeze, without_ticks
 from handlers.intents.eval_request import read_eval
-from handlers.intents.lexicon import FLAGS, STOP, tags_in
+from handlers.intents.lexicon import FLAGS, STOP, URL, tags_in
 from handlers.intents.names import Mention, mask, mentions, wanted
 from handlers.intents.not_ours import is_chat, small_talk, wanders
 from handlers.intents.numbers import NUMBER, to_int, to_number
@@ -20,7 +21,6 @@ from handlers.intents.phrases import (
     DESCRIBE,
     TRAINING,
     asks_for_training,
-    choose,
     phrases,
 )
 from handlers.intents.preset_words import read_preset
@@ -28,16 +28,20 @@ from handlers.intents.rag_request import read_rag
 from handlers.intents.run_words import described_run, runs_of, without_runs
 from handlers.intents.schedule_request import SCHEDULE_REF, read_schedule
 from handlers.intents.secrets import REDACTED, find_secrets, redact
-from handlers.intents.setting_words import PER_SUBSET, WHOLE_SET
+from handlers.intents.setting_words import PER_SUBSET, STATED, WHOLE_SET
 from handlers.intents.settings import Settings, read_numbers
 from handlers.intents.spelling import mend
 from handlers.intents.which import NOTHING, ends_schedule, intent_of
 from handlers.registry import Intent, understood
 
 _MOST_REQUESTS = 10
+_IT = re.compile(r"\b(?:it|them|that|this|one)\b|它|这个|该", FLAGS)
+_COMMA = re.compile(r"\s*,\s*(?:and\s+)?")
+_POINT = re.compile(r"(?<![\w.\])])\.(\d)")
+"""A number that begins with its point: .95."""
 _SAYS_LITTLE = {
     "results": 1, "benchmarks": 1, "status": 1, "help": 1, "leaderboard": 1, "dashboard": 1, "schedules": 1,
-    "diagnose": 1, "logs": 1, "cancel": 0, "resume": 0, "rerun": 0,
+    "diagnose": 1, "logs": 1, "eval": 1, "perf": 1, "cancel": 0, "resume": 0, "rerun": 0,
 }  # fmt: skip
 """Intents that a sentence can ask for without saying more, and how many words about other things it may hold."""
 _FOR_A_BENCHMARK = re.compile(r"\d[\s-]*shot|zero[\s-]*shot|few[\s-]*shot|\bsubset|子集|样本学习|少样本", FLAGS)
@@ -46,21 +50,23 @@ _BARE_NUMBER = re.compile(r"\W*#?(\d{1,20})\W*", FLAGS)
 _NEXT_ABOUT_RUNS = (
     r"(?<=\d)(?:,?\s*\band\s+|\s*[,;、]\s*(?:and\s+|并且?\s*)?|\s*(?:并且?|同时)\s*)"
     r"(?=(?:please\s+|请)?(?:(?:cancel|stop|abort|kill|resume|continue|re-?run|eval(?:uate)?|stress[\s-]test|"
-    r"show|give|list|compare|post|tell)\b|"
+    r"show|give|list|compare|post|tell|present|what|how|why)\b|"
     r"取消|停止|停掉|终止|中止|继续|恢复|重跑|重新跑|评测|压测))"
 )
 """What stands between "cancel r1" and "resume r2"."""
 _BREAK = re.compile(
     r"[;\n]+|[.?!](?=\s)|[。？！]|,?\s*\b(?:and\s+)?(?:then|afterwards|after\s+that)\b|"
-    rf",?\s*(?:然后|接着|之后再?|随后|最后)|{_NEXT_ABOUT_RUNS}",
+    r",?\s*\b(?:and\s+)?(?:also|plus)\b(?=\s+(?:an?|the|run|show|stop|cancel|compare|evaluate|stress|load|post|list|tell|give|check)\b)|"
+    r",\s*and\s+(?=(?:what|how|why|show|tell|compare|cancel|stop|list)\b)|"
+    r",?\s*(?:另外|顺便|此外|还有(?!多|几))|,\s*(?:完了)?(?=再(?:帮|列|看|比|压|评|取|跑[一个]|对比|给我|发))|"
+    rf",?\s*(?:然后|接着(?!把|跑|来)|之后再?|随后|最后)|{_NEXT_ABOUT_RUNS}",
     FLAGS,
 )
 _LAST = re.compile(
     rf"(?:\b(?:last|latest|newest|(?:most\s+)?recent|past|previous)|最近|最新|上|过去|前)(?:的|这)?\s*(?P<n>{NUMBER})"
     r"(?!\s*(?:天|days?|周|weeks?|%))"
     rf"|(?P<m>{NUMBER})\s*(?:most\s+recent|latest|last|newest)"
-    r"|(?P<one>\b(?:last|latest|newest|most\s+recent)\s+(?:result|run|score|report|one|eval\w*)\b"
-    r"|(?:最近|最新|上)的?一?次|最新的?(?:结果|成绩|得分|分数))",
+    r"|(?P<one>\b(?:last|latest|newest|most\s+recent)\s+(?:result|score|report)\b|(?:最近|最新)的?一次|最新的?(?:结果|成绩|得分|分数))",
     FLAGS,
 )
 _ABOUT = re.compile(
@@ -73,7 +79,7 @@ _QUERY_EDGE = re.compile(r"^(?:有关|关于|的|测|考|哪些|有)+|(?:的|有
 _HELP_ABOUT = re.compile(r"\b(?:help|usage)\s+(?:on|with|about|for|of)?\s*(?P<w>[a-z_]{3,30})\s*\??$", FLAGS)
 _FULL = re.compile(
     rf"\b(?:in\s+full|full\s+run|(?:on|over|with|using)\s+(?:everything|all(?:\s+of\s+(?:it|them))?|the\s+{WHOLE_SET})|"
-    rf"all\s+(?:the\s+)?(?:samples|questions)|(?:every|each)\s+(?:sample|question)|without(?:\s+(?:a|any|the))?\s+limit|"
+    rf"all\s+(?:the\s+)?(?:samples|questions)|(?:every|each)\s+(?:sample|question)|full\s+(?:data\s?|test\s?)?set|without(?:\s+(?:a|any|the))?\s+limit|"
     rf"no\s+limit)\b|\bfull\b(?=\W*(?:please\W*)?$)|全量|(?:跑|用|在)\s*(?:全部|所有|整个|完整)|"
     rf"(?:全部|所有)(?:的)?(?:样本|数据|题目?)|完整地?(?:跑|评测|运行|重跑)|不限(?:制)?(?:样本|条数|数量)|去掉(?:limit|限制|上限)",
     FLAGS,
@@ -85,6 +91,7 @@ _OFF = re.compile(
 )
 _ON = re.compile(r"\b(?:on|start|enable|keep|again|resume|post|turn\s+on)\b|开|恢复|要(?!吗)|发到", FLAGS)
 _ASKS_WHETHER = re.compile(r"^\W*(?:are|is|do|does)\b|吗|是否|有没有", FLAGS)
+_POLITE = re.compile(r"\b(?:can|could|would|will)\s+you\b|\bplease\b|请|能|可以|帮", FLAGS)
 _CLEARS = re.compile(
     r"\b(?:no|clear|remove|reset|forget|unset|drop|delete)\b|清除|清空|取消|去掉|删除|不要|重置", FLAGS
 )
@@ -117,18 +124,52 @@ def parse_text(text: str, vocabulary: Vocabulary) -> Parsed:
     secret = bool(find_secrets(text))
     requests: list[Parsed] = []
     said = mend(squeeze(without_ticks(redact(text).replace(REDACTED, " "))), vocabulary)
+    said = _POINT.sub(r"0.\1", said)
     for piece in _pieces(said, vocabulary):
         request = _request(piece, vocabulary)
         if requests and requests[0].intent == "none":
             requests.clear()
-        if request.intent != "none" or not requests:
+        if requests and (whole := _one_of_halves(requests[-1], request)) is not None:
+            requests[-1] = whole
+        elif request.intent != "none" or not requests:
             requests += [request.model_copy(update={"more": ()}), *request.more]
         if len(requests) >= _MOST_REQUESTS:
             break
-    first, *more = requests[:_MOST_REQUESTS]
+    first, *more = _with_it(requests[:_MOST_REQUESTS], said)
     if secret and not any(entry.name == "api_key" for entry in first.refused):
         first = first.model_copy(update={"refused": (refused("api_key", "refused.api_key"), *first.refused)})
     return first.model_copy(update={"more": tuple(more)})
+
+
+def _one_of_halves(first: Parsed, second: Parsed) -> Parsed | None:
+    """Return one evaluation of two sentences of which one names the model and the other the benchmark."""
+    if first.intent != "eval" or second.intent != "eval" or second.more:
+        return None
+    if first.missing != ("datasets",) or second.missing != ("model",) or first.refused or second.refused:
+        return None
+    return first.model_copy(update={"args": first.args | second.args, "missing": ()})
+
+
+def _with_it(requests: list[Parsed], said: str) -> list[Parsed]:
+    """Return requests of which a later one that says "it" takes the model, or the benchmark, of the one before."""
+    found = requests[:1]
+    for request in requests[1:]:
+        before, args = found[-1].args, dict(request.args)
+        if request.intent in {"eval", "perf"} and _IT.search(said):
+            own = {"model", "models"} & args.keys()
+            args |= {name: before[name] for name in ("model", "models") if not own and name in before}
+            if (
+                request.intent == "eval"
+                and "datasets" not in args
+                and found[-1].intent == "benchmarks"
+                and "name" in before
+            ):
+                args["datasets"] = [before["name"]]
+        missing = tuple(
+            name for name in request.missing if name not in args and not (name == "model" and "models" in args)
+        )
+        found.append(request.model_copy(update={"args": args, "missing": missing}))
+    return found
 
 
 def parse_as(intent: Intent, text: str, vocabulary: Vocabulary) -> Parsed:
@@ -139,7 +180,7 @@ def parse_as(intent: Intent, text: str, vocabulary: Vocabulary) -> Parsed:
 
 def _pieces(text: str, vocabulary: Vocabulary) -> list[str]:
     """Cut where a new request begins; a sentence that only adds to the one before stays with it."""
-    breaks = [match.span() for match in _BREAK.finditer(text)]
+    breaks = sorted([match.span() for match in _BREAK.finditer(text)] + _between_pairs(text, vocabulary))
     if not breaks:
         return [text]
     pieces: list[str] = []
@@ -158,12 +199,28 @@ def _pieces(text: str, vocabulary: Vocabulary) -> list[str]:
     return pieces or [""]
 
 
+def _between_pairs(text: str, vocabulary: Vocabulary) -> list[tuple[int, int]]:
+    """Return the commas that stand between two evaluations: "prod on gsm8k, qwen-plus on ceval"."""
+    commas = [match.span() for match in _COMMA.finditer(text)]
+    edges = [(0, 0), *commas, (len(text), len(text))]
+    whole = [
+        {mention.kind for mention in mentions(text[start:end], vocabulary)} == {"model", "dataset"}
+        for (_, start), (end, _) in itertools.pairwise(edges)
+    ]
+    return [comma for comma, left, right in zip(commas, whole, whole[1:], strict=False) if left and right]
+
+
+def _masked(text: str, found: list[Mention]) -> str:
+    """Return a sentence without its names and without the settings that have words of intents in them; same length."""
+    return STATED.sub(lambda match: " " * len(match[0]), mask(text, found))
+
+
 def _opens_request(piece: str, vocabulary: Vocabulary) -> bool:
     """Tell whether a piece is a request by itself, and not "100 samples please" or "thanks"."""
     found = mentions(piece, vocabulary)
-    masked = mask(piece, found)
+    masked = _masked(piece, found)
     named = phrases(masked)
-    if any(not phrase.weak for phrase in named) and choose(named, concrete=bool(found)) is not None:
+    if intent_of(masked, named, found) not in {None, NOTHING}:
         return True
     if TRAINING.match(masked.strip()) or {mention.kind for mention in found} == {"model", "dataset"}:
         return True
@@ -181,14 +238,15 @@ def _unscheduled(text: str, vocabulary: Vocabulary) -> Parsed:
     if preset is not None:
         return preset
     found = mentions(text, vocabulary)
-    masked = mask(text, found)
+    masked = _masked(text, found)
     named = phrases(masked)
     if is_chat(masked):
         return Parsed(intent="none")
     has_dataset = any(mention.kind == "dataset" for mention in found)
-    if asks_for_training(masked, named, has_dataset=has_dataset):
-        return Parsed(intent="none", question="none.not_me")
+    served = has_dataset and URL.search(text) is not None and not TRAINING.match(masked.strip())
     name = intent_of(masked, named, found)
+    if name != "diagnose" and not served and asks_for_training(masked, named, has_dataset=has_dataset):
+        return Parsed(intent="none", question="none.not_me")
     if name is None and _TRACEBACK.search(text):
         name = "diagnose"
     if name in {None, NOTHING}:
@@ -269,7 +327,7 @@ def _read_results(_intent: Intent, text: str, found: list[Mention]) -> dict[str,
     if runs := runs_of(masked):
         return args_of(runs)
     described = described_run(text, found)
-    if described is not None and "day" in str(described.args):
+    if described is not None and ("day" in str(described.args) or "run" in described.args) and not _LAST.search(text):
         return described.args
     args: dict[str, JsonValue] = {}
     kept = wanted(text, found)
@@ -352,7 +410,8 @@ def _read_headlines(_intent: Intent, text: str, _found: list[Mention]) -> dict[s
     """headlines: on or off; a question says neither."""
     if _OFF.search(text):
         return {"on": False}
-    return {"on": True} if _ON.search(text) and not _ASKS_WHETHER.search(text) else {}
+    asks = _ASKS_WHETHER.search(text) and not _POLITE.search(text)
+    return {"on": True} if _ON.search(text) and not asks else {}
 
 
 def _read_defaults(_intent: Intent, text: str, found: list[Mention]) -> dict[str, JsonValue]:

@@ -35,7 +35,7 @@ TAG_WORDS: Mapping[str, str] = {
     "Commonsense": r"common[\s-]?sense|常识",
     "Custom": r"custom|自定义|自有",
     "Decision": r"decisions?|决策",
-    "FunctionCalling": r"(?:function|tool)[\s-]?(?:call(?:ing|s)?|use)|函数调用|工具调用|工具使用",
+    "FunctionCalling": r"(?:function|tool)[\s-]?(?:call(?:ing|s)?|use)|函数调用|工具调用|工具使用|调用(?:工具|函数)",
     "Grounding": r"grounding|视觉定位|目标定位",
     "Hallucination": r"hallucinat(?:ions?|es?|ing)|幻觉",
     "ImageCaptioning": r"(?:image\s*)?caption(?:ing|s)?|图像描述|图片描述|看图说话",

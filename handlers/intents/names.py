@@ -26,7 +26,7 @@ _UNIT = re.compile(
     FLAGS,
 )
 _EXPECTED = re.compile(
-    r"(?:(?<![\w\-])(?:on|and|run|with|against|benchmarks?|datasets?|about|is)|[,、和与及用在跑测]|\x02|介绍一下)\s*$",
+    r"(?:(?<![\w\-])(?:on|and|run|with|against|benchmarks?|datasets?|about|is|half\s+of|quarter\s+of)|%\s*of|[,、:和与及用在跑测]|\x02|介绍一下)\s*$",
     FLAGS,
 )
 _NOT = re.compile(
@@ -35,6 +35,7 @@ _NOT = re.compile(
     r"(?:不要|不跑|不用|别跑|别用|别|除了|除去|去掉|排除|不是|不含|不包括|跳过|不测|而非)(?:跑|测|用|评测|在)?)\s*$",
     FLAGS,
 )
+_LEFT_ALONE = re.compile(r"\s+alone\b", FLAGS)
 _ALSO = re.compile(r"\s*(?:(?:,\s*)?(?:and|or|nor)|和|或|、|及|与)\s*", FLAGS)
 _CORRECTED = re.compile(
     r"\b(?:no,?\s*wait|wait|sorry|scratch\s+that|i\s+mean(?:t)?|make\s+(?:it|that)|or\s+rather|correction)\b|不对|改成|换成|应该是|说错了|不不",
@@ -117,7 +118,11 @@ def wanted(text: str, found: list[Mention]) -> list[Mention]:
     for place, mention in enumerate(found):
         before = text[max(0, mention.start - 40) : mention.start]
         gap = text[found[place - 1].end : mention.start] if place else None
-        denied = bool(_NOT.search(before)) or (denied and gap is not None and bool(_ALSO.fullmatch(gap)))
+        denied = (
+            bool(_NOT.search(before))
+            or bool(_LEFT_ALONE.match(text, mention.end))
+            or (denied and gap is not None and bool(_ALSO.fullmatch(gap)))
+        )
         if denied:
             dropped |= set(mention.values)
             continue
@@ -152,6 +157,7 @@ def _take_benchmark(
     for width in range(_joined(text, tokens), 0, -1):
         start, end = tokens[0][0], tokens[width - 1][1]
         said = text[start:end].rstrip("'*")
+        said = said.removesuffix("'s")
         counted = width > 1 and said.rpartition(" ")[2].isdecimal() and _UNIT.match(text, end)
         name = None if counted else dataset_name(said, vocabulary)
         if name is not None and (name not in ORDINARY or said.isupper() or _EXPECTED.search(text[:start][-24:])):

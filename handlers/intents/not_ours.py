@@ -18,7 +18,7 @@ _INSTRUCTS = re.compile(
     r"|\b(?:developer|god|debug|sudo|jailbreak|maintenance|admin)\s+mode\b|\bjailbreak\b|\bDAN\b(?=.*\b(?:mode|you)\b)|\bwithout\s+(?:asking|confirmation|permission)\b(?=.*\b(?:all|everyone|everybody|every)\b)"
     r"|\b(?:reveal|print|show|leak|dump|send|tell|give|echo|list|output|repeat|expose|paste)\s+(?:me\s+|us\s+|out\s+|the\s+|all\s+|your\s+|of\s+|any\s+|everyone's\s+)*(?:api[\s_\-]?keys?|secrets?|passwords?|(?:api|access|auth|bot|secret)[\s_\-]tokens?|credentials?|env(?:ironment)?\s+var\w*|\.env)\b"
     r"|忽略(?:掉)?(?:以上|上面|之前|前面|此前|所有|一切|你的|系统)*的?(?:所有|全部|一切)?的?(?:指令|指示|规则|提示|限制|要求|设定)|无视(?:以上|之前|所有|你的)*的?(?:指令|规则|限制)"
-    r"|(?:^|\n|\W)(?:系统|管理员|开发者)(?:消息|提示|指令|通知|命令)\s*[::]|系统提示词|你的(?:提示词|系统指令)|你现在(?:是|已经)|从现在起,?你|(?:假装|扮演|假设)(?:你|成|自己)?(?:是|成)?|开发者模式|管理员模式|越狱"
+    r"|(?:^|\n|\W)(?:系统|管理员|开发者)(?:消息|提示|指令|通知|命令)\s*[::]|系统提示词|你的(?:提示词|系统指令)|你现在(?:是|已经)|从现在(?:起|开始)[,，]?\s*你|你不再是|(?:假装|扮演|假设)(?:你|成|自己)?(?:是|成)?|开发者模式|管理员模式|越狱"
     r"|(?:告诉|发给|输出|打印|显示|泄露|列出)(?:我|给我|一下)?(?:你的|所有|全部|系统)?的?(?:api\s*key|密钥|密码|口令|令牌|环境变量)",
     FLAGS,
 )
@@ -77,7 +77,7 @@ def is_not_ours(text: str) -> bool:
 
 
 _CHATS = re.compile(
-    r"\b(?:(?:what\s+do|how\s+do)\s+(?:you|u|we|people)\s+(?:think|feel|like)|do\s+you\s+(?:like|think|know|believe|remember|prefer)|did\s+(?:you|anyone|anybody)\s+(?:see|hear|read|know|notice)|"
+    r"\b(?:(?:what\s+do|how\s+do)\s+(?:you|u|we|people)\s+(?:think|feel|like)|(?:any|your)\s+thoughts|do\s+you\s+(?:like|think|know|believe|remember|prefer)|did\s+(?:you|anyone|anybody)\s+(?:see|hear|read|know|notice)|"
     r"have\s+you\s+(?:seen|heard|read)|(?:i|we)\s+(?:really\s+|just\s+|also\s+|still\s+)?(?:think|believe|heard|read|saw|love|loved|hate|hated|wonder|guess|feel|bet|doubt|hope|wish|like|enjoyed|remember|forgot)\b|"
     r"(?:isn't|aren't|wasn't|doesn't|don't|won't|didn't)\s+(?:it|they|that|you|he|she|we)\s*\?|right\s*\?\s*$|imo\b|imho\b|fyi\b|btw,?\s+(?:the|i|we)\b|lol\b|haha|"
     r"who\s+(?:made|created|invented|wrote|published|built|won|is|was|are|maintains)|when\s+(?:was|is|did|will)\s|how\s+(?:do|does|did)\s+(?:\S+\s+){1,4}work|"

@@ -37,6 +37,7 @@ FRACTION = "(?:" + "|".join(sorted(_FRACTIONS, key=len, reverse=True)) + ")"
 
 _PERCENT = re.compile(r"(.+?)\s*(?:%|per\s?cent)")
 _PARTS = re.compile(r"(.+?)分之(.+)")
+_TENTHS = re.compile("(.)成")
 _PLAIN = re.compile(r"(\d[\d,]*(?:\.\d+)?)\s?([a-z十百千万])?", re.ASCII)
 
 
@@ -49,6 +50,8 @@ def to_number(said: str) -> int | float | None:
         return _share(to_number(match[1]), 100)
     if match := _PARTS.fullmatch(said):
         return _share(to_number(match[2]), to_number(match[1]))
+    if match := _TENTHS.fullmatch(said):
+        return _share(to_number(match[1]), 10)
     if match := _PLAIN.fullmatch(said):
         return _plain(match[1], match[2])
     return _english(said) if said.isascii() else _han(said)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pydantic import JsonValue
@@ -40,6 +41,10 @@ _THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+")
 _SPLIT = re.compile(r"\s*(?:,\s*and\b|,|、|/|->|→|\band\b|\bthen\b|和|再到|\s)\s*", FLAGS)
 _UNITS = {"m": 60, "分": 60, "h": 3600, "小": 3600}
 _METRICS = (("ttft", ("ttft", "first", "首")), ("tpot", ("tpot",)))
+_ENDS_OF = {
+    "both_tokens": ("min_tokens", "max_tokens"), "prompt_length": ("min_prompt_length", "max_prompt_length"),
+}  # fmt: skip
+"""What one number is both ends of."""
 _MOST_LEVELS = 20
 _LONGEST = 2000
 """Characters of a message that are read; the patterns' time grows with the square of it."""
@@ -118,7 +123,10 @@ def _read_words(load: Load) -> None:
         load.args["sla_params"] = criteria
     if criteria or tune:
         load.args["sla_auto_tune"] = True
-        rates = any((match["en"] or match["zh"] or "").lower() in {"rate", "速率"} for match in tune)
+        rates = any(
+            {"rate", "qps", "rps", "速率"} & {(match[name] or "").lower() for name in ("en", "zh", "zh2")}
+            for match in tune
+        )
         load.args["sla_variable"] = "rate" if rates else "parallel"
     if _each(load, STREAM_OFF):
         load.args["stream"] = False
@@ -155,21 +163,24 @@ def _take(load: Load, name: str, match: re.Match[str]) -> None:
     if name == "prompt_length" and groups.get("low"):
         load.args |= {"min_prompt_length": int(groups["low"]), "max_prompt_length": int(groups["high"])}
         return
-    if name == "half":
-        load.args["duration"] = _UNITS[groups["unit"][0].lower()] // 2
+    if name in {"unit", "half"}:
+        load.args["duration"] = _UNITS[groups["unit"][0].lower()] // (2 if name == "half" else 1)
         return
     said = groups.get("list") or ""
     numbers = _numbers(said, thousands=name != "parallel")
-    if not numbers:
-        return
+    if numbers:
+        _take_numbers(load, name, numbers, groups)
+
+
+def _take_numbers(load: Load, name: str, numbers: list[int | float], groups: Mapping[str, str | None]) -> None:
     first = numbers[0]
     if name == "multiple":
         load.multiple = first
     elif name == "duration":
         seconds = first * _UNITS.get((groups.get("unit") or "s")[0].lower(), 1)
         load.args["duration"] = int(seconds) if float(seconds).is_integer() else seconds
-    elif name == "prompt_length":
-        load.args |= {"min_prompt_length": first, "max_prompt_length": first}
+    elif name in _ENDS_OF:
+        load.args |= dict.fromkeys(_ENDS_OF[name], first)
     elif name in {"parallel", "number"}:
         load.args.setdefault(name, [int(number) for number in numbers])
         load.in_all = load.in_all or bool(groups.get("all") or groups.get("total"))

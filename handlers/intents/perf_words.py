@@ -17,7 +17,10 @@ _NOT_OTHER = (
     r"tokens?\b|rps\b|qps\b|req\b|s\b|sec|min|hours?\b|秒|分|小时|(?:个|次|条)?\s*(?:请求(?!数)|调用|查询)|each\b|per\b))"
 )
 """What follows is not the unit of something else: in "concurrency 1, 2, 4, 10 requests each" the 10 is no level."""
-_TO = r"\s*(?:to|through|up\s+to|until|till|-|–|—|~|\.\.+|到|至|一直到|直到|加到|增加到|逐步到|逐渐到)\s*"
+_TO = (
+    r"\s*(?:每次|逐次|逐步)?(?:翻倍|加倍|doubling|doubled)?\s*"
+    r"(?:to|through|up\s+to|until|till|-|–|—|~|\.\.+|到|至|一直到|直到|加到|增加到|逐步到|逐渐到)\s*"
+)
 R = (
     rf"(?:from\s+|从\s*|由\s*)?(?P<low>\d{{1,5}}){_TO}(?P<high>\d{{1,5}})"
     r"(?:\s*,?\s*(?:in\s+)?(?:steps?\s+(?:of\s+)?|步长\s*(?:为|是)?\s*|每次(?:加|增加)\s*)(?P<step>\d{1,4}))?"
@@ -35,7 +38,7 @@ _RAMPED = r"\b(?:ramp|sweep)(?:ing)?(?:\s+up)?\s+(?:the\s+)?\x01+\s*(?:over|thro
 _AT_ONCE = (
     r"\s*-?(?:(?:concurrent|parallel|simultaneous|virtual)\s*(?:requests?|users?|connections?|clients?|calls?|streams?)?"
     r"|requests?\s+(?:in\s+parallel|at\s+(?:once|a\s+time))|in\s+parallel|at\s+(?:once|a\s+time)|users?(?!\w)"
-    r"|clients?(?!\w)|threads?(?!\w)|concurrency\b(?!\s*\d)|个?并发(?:用户|请求)?(?!数|\s*\d)|路并发|个?线程|个?用户)"
+    r"|clients?(?!\w)|threads?(?!\w)|workers?(?!\w)|concurrency\b(?!\s*\d)|个?并发(?:用户|请求)?(?!数|\s*\d)|路并发|个?线程|个?用户)"
 )
 _REQUEST = r"(?:requests?|calls?|queries|prompts?(?!\s*length)|samples?)"
 _EACH = (
@@ -65,6 +68,7 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
     ("rate", rf"(?:\b(?:request\s+)?rates?\b|\bqps\b|\brps\b|(?:请求)?速率){_IS}{L}(?:\s*{_PER_SECOND})?{_NOT_OTHER}"),
     ("rate", rf"(?:\bat\s+|\bwith\s+)?{L}\s*{_PER_SECOND}"),
     ("rate", rf"每秒\s*{L}\s*(?:{_ZH_REQUEST})?"),
+    ("unit", r"\bfor\s+(?:an?|one)\s+(?P<unit>minute|hour)\b"),
     ("half", r"(?:\bfor\s+)?\bhalf\s+an?\s+(?P<unit>min(?:ute)?|hour)\b"),
     ("half", r"(?:持续|跑|压|测)?半\s*个?(?P<unit>分|小)[钟时]"),
     (
@@ -79,11 +83,14 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
             rf"(?:\s*{_EACH})?"
         ),
     ),
-    ("multiple", rf"(?:{_ZH_EACH}\s*)?(?:请求数?(?:是|为)?)?(?:并发数?的\s*)?{_NUMBER}\s*倍(?:的?(?:请求|并发)数?)?"),
+    (
+        "multiple",
+        rf"(?:{_ZH_EACH}\s*)?(?:(?:请求|requests?)\s*(?:总?数)?\s*(?:是|为)?)?\s*(?:并发数?的\s*)?{_NUMBER}\s*倍(?:的?(?:请求|并发)数?)?",
+    ),
     (
         "prompt_length",
         (
-            rf"{_INPUT}s?\s*(?:lengths?|长度|tokens?|size)?{_IS}(?:between\s+|from\s+|从|在)?(?P<low>\d{{1,7}})"
+            rf"{_INPUT}s?\s*(?:lengths?|长度|tokens?|size)?{_IS}(?:between\s+|from\s+|从|在)?\s*(?P<low>\d{{1,7}})"
             rf"(?:{_TO}|\s+and\s+|和)(?P<high>\d{{1,7}})"
         ),
     ),
@@ -96,6 +103,11 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
     ("prompt_length", rf"{_INPUT}\s*{_NUMBER}\s*个?\s*tokens?"),
     ("prompt_length", rf"{_NUMBER}[\s\-]*(?:of\s+)?(?:input|context)(?:\s+tokens?)?(?![A-Za-z])"),
     ("prefix_length", rf"(?:\bprefix(?:\s+length)?|前缀(?:长度)?){_IS}{_NUMBER}"),
+    (
+        "both_tokens",
+        rf"\bmin(?:imum)?\s+and\s+max(?:imum)?\s+(?:output\s+)?tokens?\s*(?:are\s+)?(?:both)?{_IS}{_NUMBER}",
+    ),
+    ("max_tokens", rf"\bmax(?:imum)?\s+tokens?\s+limit{_IS}{_NUMBER}"),
     (
         "max_tokens",
         rf"{_NUMBER}[\s\-]*(?:tokens?\s*)?(?:(?:max(?:imum)?|{_MODE})[\s\-]+tokens?|(?:of\s+)?(?:output|completion|输出)(?![A-Za-z]))",
@@ -127,7 +139,7 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
         rf"(?:\b(?:a\s+)?max(?:imum)?\s+of|\bwith|\bcap(?:ped)?\s+at)\s+{_NUMBER}\s+(?:new\s+|output\s+)?tokens?(?!\s*(?:of\s+)?(?:input|prompt|context))",
     ),
     ("number", rf"(?:\bnumber(?:\s+of\s+requests)?|\brequests|请求(?:总)?数){_IS}{L}{_NOT_OTHER}"),
-    ("number", rf"(?:{_ZH_EACH})\s*(?:发送?|跑|测)?\s*{L}\s*(?:{_ZH_REQUEST}|个|次|条)?"),
+    ("number", rf"(?:{_ZH_EACH})\s*都?(?:各)?(?:发送?|跑|测)?\s*{L}\s*(?:{_ZH_REQUEST}|个|次|条)?"),
     ("parallel", rf"{L}{_AT_ONCE}"),
     (
         "number",
@@ -137,6 +149,7 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
         ),
     ),
     ("number", rf"{L}\s*{_EACH}"),
+    ("number", rf"请求{_IS}{_NUMBER}(?!\s*[秒s分x倍])"),
     ("number", rf"(?P<all>(?:总共|一共|总计|共)\s*)?(?:发送?|跑)?\s*{L}\s*{_ZH_REQUEST}"),
 )
 PATTERNS = tuple((name, re.compile(pattern, FLAGS)) for name, pattern in _PATTERNS)
@@ -147,8 +160,8 @@ _METRIC = (
     r"(?P<metric>latency|ttft?|tpot|time\s+to\s+first\s+token|time\s+per\s+output\s+token|response\s+times?|首\s*(?:字|token)\s*(?:延迟|时间)|延迟|响应时间)"
 )
 _BELOW = (
-    r"\s*(?:is\s+|stays?\s+|be\s+|控制在|保持)*"
-    r"(?:<=?|≤|under|below|within|less\s+than|at\s+most|不超过|小于|低于|不大于|在)\s*"
+    r"\s*(?:is\s+|are\s+|must\s+|should\s+|has\s+to\s+|needs?\s+to\s+|stays?\s+|remains?\s+|be\s+|keeps?\s+|kept\s+|at\s+or\s+|of\s+|控制在|保持)*"
+    r"(?:<=?|≤|under|below|within|less\s+than|at\s+most|no\s+more\s+than|not\s+exceed(?:ing)?|不超过|小于|低于|不大于|在)\s*"
 )
 _TIME = r"(?P<value>\d+(?:\.\d+)?)\s*(?P<unit>ms|milliseconds?|毫秒|s(?:ec(?:ond)?s?)?|秒)(?![A-Za-z])"
 CRITERIA = (
@@ -157,12 +170,14 @@ CRITERIA = (
         rf"{_METRIC}\s*(?:要|必须|需要|需|得|应|能|都|保证)*(?:在|控制在|保持在|不超过|低于|小于)?\s*{_TIME}\s*(?:以内|之内|以下|内)",
         FLAGS,
     ),
-    re.compile(rf"(?:<=?|≤|under|below|within|less\s+than|sub[\s-]?)\s*{_TIME}\s*{_METRIC}", FLAGS),
+    re.compile(
+        rf"(?:<=?|≤|under|below|within|less\s+than|sub[\s-]?)\s*{_TIME}[^.;,\d]{{0,40}}?(?<![\w]){_METRIC}", FLAGS
+    ),
 )
 """An SLA: p99 latency under 2 s."""
 TUNE = re.compile(
-    r"\bsla\b|\b(?:find|what(?:'s|\s+is))\s+(?:the\s+)?(?:max(?:imum)?|highest|largest)\s+(?P<en>concurrency|rate|throughput)|"
-    r"\bauto[\s-]?tun(?:e|ing)\b|\bhow\s+many\s+(?:concurrent\s+)?users\b|最[大高]的?(?P<zh>并发|速率|吞吐)|自动调优",
+    r"\bsla\b|\b(?:max(?:imum)?|highest|largest|top|most)\s+(?:possible\s+|sustainable\s+)?(?:request\s+|arrival\s+)?(?P<en>concurrency|concurrent|rate|qps|rps|throughput)|"
+    r"\bauto[\s-]?tun(?:e|ing)\b|\bhow\s+many\s+(?:concurrent\s+|parallel\s+|simultaneous\s+)?(?:users|requests)\s+can\b|\btune\s+it\s+automatically\b|自动(?:找|调|测)出?|(?:撑|扛|支撑|承受)(?:住|得住|到)?\s*多[大少高]的?\s*(?:请求)?(?P<zh2>并发|速率|吞吐|QPS)?|最[大高]的?(?:请求)?(?P<zh>并发|速率|吞吐|QPS)(?!数?\s*[为是]?\s*\d)|自动调优",
     FLAGS,
 )
 STREAM_OFF = re.compile(
@@ -186,10 +201,11 @@ DATASET = re.compile(
 )
 OPEN_LOOP = re.compile(r"\bopen[\s-]?loop\b|开环", FLAGS)
 TOKENIZER = re.compile(
-    r"\btokenizer\s*[=:]?\s*(?P<w>[A-Za-z][\w.\-]*(?:/[\w.\-]+)?)|分词器\s*(?P<w2>[A-Za-z][\w./\-]*)", FLAGS
+    r"\btokenizer\s*(?:[=:]|用|是|为|is|from|at|with)?\s*(?P<w>[A-Za-z][\w.\-]*(?:/[\w.\-]+)?)|分词器\s*(?:[=:]|用|是|为)?\s*(?P<w2>[A-Za-z][\w./\-]*)",
+    FLAGS,
 )
 LOAD = re.compile(
-    rf"{_CONCURRENCY}\s*(?:[=:]|of\b|at\b|为|是|从|由|range|levels?)?\s*(?:of\s+|from\s+)?\d|\d\s*个?(?:路)?并发|\d\s*-?(?:concurrent|parallel|simultaneous)|"
+    rf"{_CONCURRENCY}\s*(?:[=:]|of\b|at\b|为|是|从|由|range|levels?)?\s*(?:of\s+|from\s+)?\d|\d\s*个?(?:路)?并发|[一二两三四五六七八九十百]+\s*(?:个|路)?并发|并发(?:数|度)?\s*(?:为|是|到)?\s*[一二两三四五六七八九十百]|\d\s*-?(?:concurrent|parallel|simultaneous)|"
     rf"{_PER_SECOND}|每秒\s*\d|\d\s*(?:users?|clients?)\b|\bttft?\b|\btpot\b|\b(?:max|most)\s+concurrent\b|{_ZH_EACH}.{{0,6}}请求",
     FLAGS,
 )

@@ -10,8 +10,8 @@ from handlers.intents.lexicon import FLAGS
 from handlers.registry import understood
 
 DESCRIBE = frozenset({
-    "what is", "what does", "tell me about", "describe", "how many samples does", "what subsets", "介绍一下", "是什么",
-    "哪些子集",
+    "what is", "what's", "what does", "tell me about", "describe", "explain", "how many samples does", "what subsets",
+    "介绍一下", "是什么", "哪些子集",
 })  # fmt: skip
 """What asks about one benchmark."""
 

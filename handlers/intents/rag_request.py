@@ -46,15 +46,15 @@ _TASKS_SPELT = {
 _SPELT = re.compile(rf"(?<![\w\-/.])(?:{'|'.join(_TASKS_SPELT)})(?![\w\-])", FLAGS)
 """Tasks that people write in small letters."""
 _FILE = re.compile(
-    r"(?<![\w/.\-])[\w\u4e00-\u9fff\-]+(?:\.[\w\-]+)*\.(?P<kind>jsonl?|csv|parquet|pdf|md|txt|docx?|html)(?![\w/])",
+    r"(?<![\w/.\-])(?:[\w.\-]*/)*[\w\u4e00-\u9fff\-]+(?:\.[\w\-]+)*\.(?P<kind>jsonl?|csv|parquet|pdf|md|txt|docx?|html)(?![\w/])",
     FLAGS,
 )
 _ID = r"[A-Za-z][\w.\-]*(?:/[\w.\-]+)?"
 _NO_NAME = r"(?!(?:model|by|from|with|on|using|and|for)\b)"
 _IS = r"\s*(?:is|=|:|from|by|with|using|用|为|是)?\s*"
 _ROLES: tuple[tuple[str, str, str], ...] = (
-    ("critic_llm", r"critic(?:\s+(?:llm|model))?|judge(?:\s+model)?", r"评[判审估](?:模型)?|裁判(?:模型)?"),
-    ("generator_llm", r"generator(?:\s+(?:llm|model))?", "生成(?:模型)?"),
+    ("critic_llm", r"critic(?:[\s_]+(?:llm|model))?|judge(?:\s+model)?", r"评[判审估](?:模型)?|裁判(?:模型)?"),
+    ("generator_llm", r"generator(?:[\s_]+(?:llm|model))?", "生成(?:模型)?"),
     ("reranker", r"rerank(?:er|ing)?(?:\s+model)?", r"重排(?:序)?(?:模型|器)?"),
     ("embeddings", r"embeddings?(?:\s+model)?", r"(?:向量|嵌入)(?:模型)?"),
 )
@@ -82,6 +82,7 @@ _NUMBERS = tuple(
                 rf"(?:test\s*set\s+(?:of|with)\s+|of\s+)?{_N}\s*-?\s*(?:test\s+)?(?:questions?|{_THINGS}|道|个|组)?"
             ),
         ),
+        ("test_size", rf"{_N}[\s\-]*(?:questions?|samples?|items?)\s+(?:test\s*set|testset)"),
         ("limit", rf"\b(?:limits?|first)\s*(?:of|to|=|:)?\s*{_N}"),
         ("limit", rf"{_N}\s*{_THINGS}"),
         ("limit", rf"(?:限制|前)\s*{_N}\s*(?:条|张|个)?"),
@@ -92,8 +93,8 @@ _LANGUAGES = (
     ("english", re.compile(r"\bin\s+english\b|英文", FLAGS)),
 )
 _CLIP_TASKS = (
-    ("zeroshot_classification", re.compile(r"\bzero[\s\-]?shot\s+classification|零样本分类", FLAGS)),
-    ("zeroshot_retrieval", re.compile(r"\bzero[\s\-]?shot\s+retrieval|(?:零样本)?(?:图文)?检索", FLAGS)),
+    ("zeroshot_classification", re.compile(r"\bzero[\s\-_]?shot[\s_]+classification|零样本分类", FLAGS)),
+    ("zeroshot_retrieval", re.compile(r"\bzero[\s\-_]?shot[\s_]+retrieval|(?:零样本)?(?:图文)?检索", FLAGS)),
     ("image_caption", re.compile(r"\bimage[\s_\-]?caption(?:ing)?|图像描述|图片描述", FLAGS)),
 )
 _CLIP_SETS = re.compile(
@@ -111,12 +112,11 @@ _OBJECT = re.compile(
 def read_rag(text: str, vocabulary: Vocabulary) -> dict[str, JsonValue]:
     """Return what a RAG evaluation says."""
     args: dict[str, JsonValue] = {}
-    left = text
+    left = _take_files(text, args)
     for tool, pattern in _TOOLS:
         if pattern.search(left):
             args.setdefault("tool", tool)
             left = pattern.sub(lambda match: " " * len(match[0]), left)
-    left = _take_files(left, args)
     for name, pattern in _ROLE_WORDS:
         match = pattern.search(left)
         said = None if match is None else match["w"].rstrip(".")

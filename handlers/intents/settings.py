@@ -10,7 +10,7 @@ from pydantic import JsonValue
 
 from handlers.intents.lexicon import FLAGS, URL
 from handlers.intents.numbers import to_int, to_number
-from handlers.intents.setting_words import BARE_URL, CORRECTION, EVAL_TYPES, NUMBERS, STATEMENTS, WORDS, N
+from handlers.intents.setting_words import BARE_URL, CORRECTION, EVAL_TYPES, NUMBERS, STATEMENTS, TIMEOUTS, WORDS, N
 
 ADDRESS = "\x04"
 """What stands for a character of an endpoint's address: the name of a model may stand beside it."""
@@ -68,6 +68,10 @@ def _read_statements(settings: Settings, known: frozenset[str]) -> None:
 
 def read_numbers(settings: Settings) -> None:
     """Read the numbers of a sentence whose names are masked by now. Of each setting the last one counts."""
+    for match in (match for pattern in TIMEOUTS for match in _each(settings, pattern)):
+        seconds, long = to_number(match["n"]), (match["unit"] or "s").lower().startswith(("m", "分"))
+        if seconds is not None:
+            settings.args["timeout"] = seconds * 60 if long else seconds
     settings.left = CORRECTION.sub(_corrected, settings.left)
     at: dict[str, int] = {}
     for name, pattern in NUMBERS:
@@ -130,7 +134,9 @@ def _stated(name: str, said: list[re.Match[str]], earlier: JsonValue) -> JsonVal
         return found.get("name") if set(found) == {"name"} else found or {"gpus": 1}
     if name == "use_cache":
         return next((f"r{int(group['run'])}" for group in groups if group.get("run")), None)
-    return groups[0].get("w") or True
+    if name == "stream":
+        return not any("off" in match.re.groupindex for match in said)
+    return True
 
 
 def _shaped(key: str, said: str) -> JsonValue:

@@ -40,8 +40,22 @@ _LONG = 8
 """Letters from which on two slips are forgiven."""
 
 
+SLIPS_ZH = {
+    "测式": "测试", "侧试": "测试", "平测": "评测", "评侧": "评测", "压侧": "压测", "裁叛": "裁判", "接这": "接着",
+    "仪表版": "仪表板", "挺掉": "停掉", "挺止": "停止", "从跑": "重跑", "曲消": "取消", "祥本": "样本",
+    "并法": "并发", "温渡": "温度", "排行版": "排行榜", "进都": "进度", "结过": "结果", "基淮": "基准",
+    "数剧集": "数据集", "日治": "日志", "对必": "对比", "摸型": "模型", "磨型": "模型", "定是任务": "定时任务",
+    "种字": "种子",
+}  # fmt: skip
+"""Words that sound or look like one of ours."""
+_SLIP_ZH = re.compile("|".join(SLIPS_ZH))
+_COUNTED_ZH = re.compile(r"(?<=\d)(\s?)提(?=[,。.\s]|$)")
+"""20 提 is 20 题."""
+
+
 def mend(text: str, vocabulary: Vocabulary) -> str:
     """Return `text` with its misspelt words of ours as they are written."""
+    text = _COUNTED_ZH.sub(r"\1题", _SLIP_ZH.sub(lambda match: SLIPS_ZH[match[0]], text))
     return _WORD.sub(lambda match: _mended(match[0], vocabulary), text)
 
 

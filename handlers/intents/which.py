@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import re
+from collections.abc import Callable
 
 from handlers.intents.lexicon import FLAGS, tags_in
 from handlers.intents.names import Kind, Mention
@@ -23,6 +25,15 @@ _ASKS_HOW_RUN_GOES = re.compile(
     FLAGS,
 )
 HOW = frozenset({"how do i", "怎么用", "如何使用"})
+_COMPARES_RUNS = re.compile(
+    r"\bcompar\w*|\bvs\b|\bversus\b|\bnext\s+to\b|\bside\s+by\s+side\b|\bbetter\b|\bworse\b|\bdiff\w*|对比|比较|相比|比一|区别|差[别异]|哪个好|"
+    r"更好|涨|掉|比(?=[,，。\s]|$|起来)",
+    FLAGS,
+)
+_SCORES = re.compile(r"\bscores?\b|得分|分数|多少分", FLAGS)
+_TROUBLE = re.compile(
+    r"\b(?:error|issue|problem|trouble)s?\b|\b(?:fail|crash|broke)\w*\b|出现?了?问题|报错|出错|挂了|失败", FLAGS
+)
 NOTHING = "none"
 """What a run is named for that is none of ours."""
 ABOUT_RUNS = frozenset({"status", "results", "logs", "cancel", "resume", "rerun", "diagnose"})
@@ -43,7 +54,32 @@ _HEADLINES = re.compile(
     r"\b(?:stop|don'?t|do\s+not|no\s+longer|never|start|keep|please)\s+(?:post|announc|shar|send|broadcast)\w*\s+"
     r"(?:the\s+|your\s+|any\s+|more\s+)*(?:results?|headlines?|scores?)\b(?=.*\b(?:channel|here)\b)"
     r"|\bstop\s+(?:post|announc|shar|send|broadcast)ing\s+(?:the\s+|your\s+|any\s+|more\s+)*(?:results?|headlines?|scores?)\b"
+    r"|\bno\s+more\s+(?:results?|scores?|posts?|announcements?)\b(?=.*\b(?:channel|here)\b)"
     r"|\bheadlines\b|(?:结果|成绩|分数).{0,6}(?:发|播|推送?)到?.{0,3}(?:频道|群)|(?:频道|结果|成绩)的?播报|播报(?:结果|成绩)",
+    FLAGS,
+)
+_RAG_TOOL = re.compile(r"\b(?:ragas|(?:c-)?mteb|clip[\s_\-]bench(?:mark)?)\b", FLAGS)
+_ASKS_WHAT = re.compile(r"^\W*(?:what|which|how\s+do|explain|tell\s+me)\b|是什么|什么意思|介绍", FLAGS)
+_ERRED = re.compile(r"\b\w*(?:Error|Exception)\b|\bTraceback\b|报错|\berror\s+code\b", FLAGS)
+_WONDERS = re.compile(
+    r"\bwhy\b|\bwhat(?:'s|\s+is|\s+does|\s+went)\b|\bhelp\b|\bissue\b|\bfix\b|\bhow\s+(?:do|can)\b|\bany\s+idea|怎么(?:回事|办|解决|修)?|为什么|为啥|"
+    r"什么(?:原因|意思|问题|issue)|啥(?:问题|原因|意思)|咋",
+    FLAGS,
+)
+_BEST = re.compile(
+    r"\b(?:which|what|whose)\s+model\b.*\b(?:best|highest|top|tops|leads|first|wins)\b|\b(?:best|top)\s+models?\b|"
+    r"(?:哪个|什么|哪些|谁)(?:模型)?.*(?:最[高好强]|第一|领先)",
+    FLAGS,
+)
+_WHAT_IS_RUN = re.compile(
+    r"\s*(?:一下\s*)?(?:[\x01\x02]|\b(?:both|them|it|each|all|two)\b|(?:on|with|against|using)\b|两个|它们)", FLAGS
+)
+_CANCELS_ALL = re.compile(
+    r"(?:全部|全都|所有|都)(?:的)?(?:任务|运行|评测)?(?:都|给我)?(?:取消|停掉|停止|停了|终止|杀掉)|(?:取消|停掉|停止|终止|杀掉)(?:掉)?(?:全部|所有)",
+    FLAGS,
+)
+_BEFORE = re.compile(
+    r"\b(?:last|previous)\s+(?:time|week|month)\b|\b(?:earlier|already|so\s+far|yesterday)\b|上次|上回|之前|以前|昨天|上周",
     FLAGS,
 )
 _DEFAULTS = re.compile(
@@ -100,13 +136,20 @@ def ends_schedule(text: str) -> bool:
 def _about_a_run(masked: str, named: list[Phrase], found: list[Mention]) -> str | None:
     """Return what is asked of a run that is named, or of the last one."""
     kinds = {mention.kind for mention in found}
+    others = [phrase for phrase in named if phrase.intent in ABOUT_RUNS]
     if not runs_of(masked):
         last = described_run(masked, [])
-        again = named and named[0].said in RUNNING and last is not None and last.args == {"run": LAST}
-        return "rerun" if again and not found else None
-    others = [phrase for phrase in named if phrase.intent in ABOUT_RUNS]
+        if found or not named or last is None or last.args != {"run": LAST}:
+            return None
+        return others[0].intent if others else "rerun" if named[0].said in RUNNING else None
+    if len(runs_of(masked)) > 1 and _COMPARES_RUNS.search(masked):
+        return "compare"
     if others:
         return others[0].intent
+    if _SCORES.search(masked) and not kinds:
+        return "results"
+    if _TROUBLE.search(masked) and not kinds:
+        return "diagnose"
     if "dataset" not in kinds and any(phrase.intent == "eval" for phrase in named):
         return "rerun"
     if named or kinds == {"model", "dataset"}:
@@ -135,6 +178,8 @@ def _of_names_and_words(masked: str, named: list[Phrase], found: list[Mention]) 
     both = kinds == {"model", "dataset"}
     if both and _QUANTITY.search(masked) and {phrase.intent for phrase in named} <= {"results", "eval"}:
         return "eval"
+    if both and _BEFORE.search(masked) and (_SCORES.search(masked) or any(p.intent == "results" for p in named)):
+        return "results"
     if any(phrase.intent == "compare" for phrase in named):
         return _compared(masked, named, found)
     if both and named and all(phrase.weak and phrase.said not in DESCRIBE for phrase in named):
@@ -148,32 +193,52 @@ def _of_names_and_words(masked: str, named: list[Phrase], found: list[Mention]) 
 
 def _compared(masked: str, named: list[Phrase], found: list[Mention]) -> str | None:
     """Return whether old results are compared, or models evaluated so that they can be."""
-    if any(phrase.intent == "eval" and not phrase.weak for phrase in named):
+    if any(phrase.intent == "eval" and not phrase.weak and _is_done(phrase, masked) for phrase in named):
         return "eval"
     models = sum(len(mention.values) for mention in found if mention.kind == "model")
     return "compare" if models > 1 or runs_of(masked) or any(mention.kind == "dataset" for mention in found) else None
 
 
+def _is_done(phrase: Phrase, masked: str) -> bool:
+    """Tell whether a word for evaluating says that it is to be done: "run it and compare", not "what we ran"."""
+    return phrase.said not in CASUAL or _WHAT_IS_RUN.match(masked, phrase.end) is not None
+
+
 def _outright(masked: str, found: list[Mention]) -> str | None:
     """Return what a sentence asks for by its whole form, whatever words of other intents are in it."""
-    if _ASKS_HOW_RUN_GOES.search(masked):
-        return "status"
-    if _ENDS.search(masked) and (SCHEDULE_REF.search(masked) or _SCHEDULED.search(masked)):
-        return "unschedule"
-    if _SCHEDULED.search(masked):
-        return "schedules"
-    if _HEADLINES.search(masked):
-        return "headlines"
-    if _DEFAULTS.search(masked) and all(mention.kind == "model" for mention in found):
+    kinds = {mention.kind for mention in found}
+    by_form = next((intent for intent, asks in _FORMS if asks(masked)), None)
+    return by_form or _by_form_and_names(masked, kinds) or ("diagnose" if asks_why(masked) else None)
+
+
+def _by_form_and_names(masked: str, kinds: set[Kind]) -> str | None:
+    """Return what a sentence asks for by its form, given what kinds of names are in it."""
+    if "dataset" not in kinds and _DEFAULTS.search(masked):
         return "defaults"
-    models = any(mention.kind == "model" for mention in found)
-    if not models and _LISTS.search(masked) and tags_in(masked):
+    if kinds == {"dataset"} and _BEST.search(masked):
+        return "leaderboard"
+    if "model" not in kinds and _LISTS.search(masked) and tags_in(masked):
         return "benchmarks"
-    if models and len({mention.kind for mention in found}) == 1 and _ABILITY.search(masked) and tags_in(masked):
+    if kinds == {"model"} and _ABILITY.search(masked) and tags_in(masked):
         return "eval"
-    if asks_why(masked):
-        return "diagnose"
-    return "rerun" if not found and _FULL_ALONE.fullmatch(without_runs(masked)) else None
+    return "rerun" if not kinds and _FULL_ALONE.fullmatch(without_runs(masked)) else None
+
+
+def _both(one: re.Pattern[str], other: re.Pattern[str], masked: str) -> bool:
+    return one.search(masked) is not None and other.search(masked) is not None
+
+
+_FORMS: tuple[tuple[str, Callable[[str], object]], ...] = (
+    ("status", _ASKS_HOW_RUN_GOES.search),
+    ("unschedule", ends_schedule),
+    ("unschedule", functools.partial(_both, _ENDS, _SCHEDULED)),
+    ("schedules", _SCHEDULED.search),
+    ("headlines", _HEADLINES.search),
+    ("cancel", _CANCELS_ALL.search),
+    ("rag", lambda masked: _RAG_TOOL.search(masked) and not _ASKS_WHAT.search(masked)),
+    ("diagnose", functools.partial(_both, _ERRED, _WONDERS)),
+)
+"""Intents, with the forms that ask for them; the first that fits."""
 
 
 def _only_describes(named: list[Phrase], kinds: set[Kind]) -> bool:
