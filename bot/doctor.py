@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from bot.settings import BotSettings
+from handlers.presets import wrong_presets
 from handlers.texts import Texts
 from jobs.embedded import living_server
 from jobs.errors import ScopebotError
@@ -75,6 +76,10 @@ def _data_folder(settings: BotSettings) -> Finding:
 
 def _config(settings: BotSettings) -> Finding:
     config = settings.config
+    wrong = wrong_presets(config)
+    if wrong:
+        said = "; ".join(f"presets.{name}: {reason}" for name, reason in wrong.items())
+        return Finding("scopebot.toml", False, said, "A preset has the values of an evaluation: datasets, limit, …")
     said = f"{len(config.models)} models, {len(config.datasets)} data sets, {len(config.keys)} keys"
     return Finding("scopebot.toml", True, said)
 

@@ -6,7 +6,7 @@ import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
-from pydantic import JsonValue
+from pydantic import JsonValue, ValidationError
 from sqlalchemy import JSON, Engine, String, delete, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, mapped_column
@@ -14,6 +14,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from handlers.context import Context
 from handlers.incoming import Incoming
 from handlers.intents.change import merged
+from handlers.registry import intents
 from jobs.config import Config
 from jobs.db import Base, reading, transaction
 from jobs.errors import UnknownPreset
@@ -80,6 +81,18 @@ def all_presets(config: Config, engine: Engine) -> dict[str, Preset]:
     """Return every preset by its name; those of scopebot.toml go first."""
     found = {preset.name: preset for preset in Presets(engine).saved()}
     return found | {name.lower(): Preset(name=name.lower(), args=args) for name, args in config.presets.items()}
+
+
+def wrong_presets(config: Config) -> dict[str, str]:
+    """Return the presets of scopebot.toml that no evaluation can be asked for by, with what is wrong in each."""
+    wrong = {}
+    for name, args in config.presets.items():
+        try:
+            intents()["eval"].args.model_validate(args)
+        except ValidationError as error:
+            first = error.errors()[0]
+            wrong[name] = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    return wrong
 
 
 def args_of(spec: EvalSpec) -> dict[str, JsonValue]:

@@ -62,7 +62,7 @@ async def handle(args: EvalArgs, context: Context) -> Reply:
     refused = refusal(context)
     if refused is not None:
         return refused
-    args = EvalArgs.model_validate(await with_preset(args.model_dump(mode="json", exclude_unset=True), context))
+    args = await _on_its_preset(args, context)
     defaults = await _channel_defaults(context)
     if args.limit is None and defaults.limit is not None and not means_all(context):
         args = args.model_copy(update={"limit": _limit(defaults.limit)})
@@ -81,6 +81,15 @@ async def handle(args: EvalArgs, context: Context) -> Reply:
         context, specs, said=args.limit is not None
     )
     return question or await submit(context, specs, _notes(args, defaults, usual, context))
+
+
+async def _on_its_preset(args: EvalArgs, context: Context) -> EvalArgs:
+    """Return a request on top of the preset that it names. Raises `InvalidValue` for a preset that is none."""
+    said = await with_preset(args.model_dump(mode="json", exclude_unset=True), context)
+    try:
+        return EvalArgs.model_validate(said)
+    except ValidationError as error:
+        raise invalid(error, f"presets.{args.preset}") from error
 
 
 async def _channel_defaults(context: Context) -> ChannelDefaults:

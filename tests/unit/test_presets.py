@@ -13,6 +13,7 @@ from support.services import FakeServices
 from handlers.incoming import Place
 from handlers.intents.parsed import Vocabulary
 from handlers.message import Table
+from handlers.presets import wrong_presets
 from handlers.reply import Reply
 from handlers.understand import understand
 from jobs.catalog import snapshot
@@ -164,3 +165,18 @@ async def test_a_stress_test_takes_the_channels_model(services: FakeServices) ->
     (started,) = await services.say("stress test with concurrency 2, 10 requests")
     assert started.group is not None
     assert services.store.run(1).spec.model.name == "qwen-plus"
+
+
+def test_a_preset_of_the_configuration_that_is_none_is_named_with_what_is_wrong() -> None:
+    config = Config.model_validate({"presets": {"bad": {"limit": -1}, "good": {"datasets": ["gsm8k"]}}})
+    assert list(wrong_presets(config)) == ["bad"]
+    assert "limit" in wrong_presets(config)["bad"]
+
+
+async def test_a_preset_that_is_none_is_refused_by_its_name(services: FakeServices) -> None:
+    services.config = Config.model_validate(
+        {"models": CONFIG.model_dump(mode="json")["models"], "presets": {"bad": {"datasets": ["gsm8k"], "nonsense": 1}}}
+    )
+    (reply,) = await services.say("run bad on prod")
+    assert reply.refused
+    assert "presets.bad" in reply.message.text
