@@ -7,16 +7,22 @@ import itertools
 import os
 import statistics
 import tempfile
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bot.app import Bot, open_bot
 from bot.platforms.base import EVERYONE, Audience, Platform, Receive
 from bot.settings import BotSettings
 from handlers.incoming import Incoming, Place
 from handlers.message import Message
+from jobs.models import Run
+
+if TYPE_CHECKING:
+    from support.bot_process import BotProcess
 
 ROUNDS = 5
 PLACE = Place(platform="recorder", channel="bench", thread="bench")
@@ -98,3 +104,25 @@ def finish(results: list[bool], say: Callable[[str], None] = print) -> int:
     """Return the exit status of a benchmark."""
     say("all bounds held" if all(results) else "a bound was missed")
     return 0 if all(results) else 1
+
+
+class Feeder:
+    """Has the running runs say how far they are, each second, as their workers would."""
+
+    def __init__(self, bot: BotProcess, runs: list[Run]) -> None:
+        self._bot, self._runs = bot, runs
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._feed)
+        self._thread.start()
+
+    def _feed(self) -> None:
+        done = 0
+        while not self._over.wait(1.0):
+            done += 1
+            for run in self._runs:
+                self._bot.progress(run, done, 10_000, rate=1.0, eta=10_000.0 - done)
+
+    def end(self) -> None:
+        """Say nothing more."""
+        self._over.set()
+        self._thread.join()

@@ -23,7 +23,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "bench")]
 
-from common import check, finish  # noqa: E402 - found by the path above
+from common import Feeder, check, finish  # noqa: E402 - found by the path above
 from support.feishu.control import Feishu  # noqa: E402
 from support.feishu_bot import FeishuBot  # noqa: E402
 
@@ -72,28 +72,6 @@ def burst(feishu: Feishu, chats: list[str]) -> list[float]:
         for one in feishu.deliveries()
         if one["sent_at"] >= since and one["acked_at"] is not None
     ]
-
-
-class Feeder:
-    """Has the running runs say how far they are, each second, as their workers would."""
-
-    def __init__(self, bot: FeishuBot, runs: list[Run]) -> None:
-        self._bot, self._runs = bot, runs
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._feed)
-        self._thread.start()
-
-    def _feed(self) -> None:
-        done = 0
-        while not self._over.wait(1.0):
-            done += 1
-            for run in self._runs:
-                self._bot.progress(run, done, 10_000, rate=1.0, eta=10_000.0 - done)
-
-    def end(self) -> None:
-        """Say nothing more."""
-        self._over.set()
-        self._thread.join()
 
 
 def ours() -> tuple[list[float], list[bool]]:

@@ -23,7 +23,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "bench")]
 
-from common import check, finish  # noqa: E402 - found by the path above
+from common import Feeder, check, finish  # noqa: E402 - found by the path above
 from support.slack.control import Slack  # noqa: E402
 from support.slack_bot import SlackBot  # noqa: E402
 
@@ -73,28 +73,6 @@ def burst(slack: Slack, channels: list[str]) -> list[float]:
     if left:
         print(f"{left} deliveries were not acknowledged")
     return took
-
-
-class Feeder:
-    """Has the running runs say how far they are, each second, as their workers would."""
-
-    def __init__(self, bot: SlackBot, runs: list[Run]) -> None:
-        self._bot, self._runs = bot, runs
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._feed)
-        self._thread.start()
-
-    def _feed(self) -> None:
-        done = 0
-        while not self._over.wait(1.0):
-            done += 1
-            for run in self._runs:
-                self._bot.progress(run, done, 10_000, rate=1.0, eta=10_000.0 - done)
-
-    def end(self) -> None:
-        """Say nothing more."""
-        self._over.set()
-        self._thread.join()
 
 
 def ours() -> tuple[list[float], list[bool]]:
