@@ -23,7 +23,7 @@ def understand(text: str, vocabulary: Vocabulary, *, thread_run: str | None = No
     """Return what `text` asks for; never raises. `thread_run` is the run whose thread it was written in."""
     said = clean(text)
     if not _PASTED.match(said) and is_not_ours(said):
-        return Parsed(intent="none")
+        return Parsed(intent="none", question="none.not_ours")
     parsed = (
         parse_question(said, vocabulary)
         or _commands(said, vocabulary)

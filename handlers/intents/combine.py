@@ -21,8 +21,9 @@ TOLD = frozenset({
     "model", "models", "datasets", "limit", "api_url", "url", "parallel", "number", "rate", "duration", "run", "runs",
 })  # fmt: skip
 """What is asked about where the readings differ in it."""
-TRAINING = "none.not_me"
-"""The kind no to training, serving and the like, of which the grammar is sure."""
+SURE = frozenset({"none.not_me", "none.not_ours", "none.hello", "none.thanks"})
+"""Answers to what asks for nothing of ours (training, serving, orders about the bot itself, a greeting), of which the
+grammar is sure whatever a model makes of it."""
 
 
 def combine(grammar: Parsed, llm: Parsed | None) -> Parsed:
@@ -38,7 +39,7 @@ def combine(grammar: Parsed, llm: Parsed | None) -> Parsed:
 
 
 def _combine(grammar: Parsed, llm: Parsed) -> Parsed:
-    if grammar.question == TRAINING:
+    if grammar.question in SURE:
         return grammar
     if llm.intent == "none":
         if grammar.intent == "none":

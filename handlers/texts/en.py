@@ -463,6 +463,7 @@ TEXTS = {
     # --- not understood
     "none.hello": "Hello! I evaluate models: try `evaluate MODEL on gsm8k, 20 samples`, or `help` for all I can do.",
     "none.thanks": "You're welcome. Say `help` whenever you want to know what else I can measure.",
+    "none.not_ours": "That is nothing I do; nothing was started or changed. I evaluate models: try `evaluate MODEL on gsm8k, 20 samples`, or `help`.",
     "none.sorry": "I did not understand that. I evaluate models: try `evaluate MODEL on gsm8k, 20 samples`, or `help`.",
     "none.not_me": "I evaluate models; I do not train, fine-tune, deploy or serve them. When yours is served somewhere, I can measure it: `evaluate NAME at https://host/v1 on gsm8k`.",
     "coming": "I understood this as a request for {what}, which I cannot do yet; nothing was started. What I can do: `help`.",
