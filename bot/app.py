@@ -209,6 +209,7 @@ async def open_bot(settings: BotSettings, *, workers: int, port_may_move: bool =
         if not owner.owned:
             duties.append(leader.take_over)
         tasks = [asyncio.create_task(keep_going(duty)) for duty in duties]
+        stack.push_async_callback(bot.services.classifier.close)
         stack.push_async_callback(cancel, tasks)
         stack.push_async_callback(bot.leave)
         log.info("ready", url=bot.url)
