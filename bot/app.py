@@ -42,6 +42,7 @@ from bot.web.links import Links
 from bot.web.server import Hooks, Site, make_app
 from handlers.incoming import Incoming
 from handlers.texts import Texts
+from handlers.understand import warm_up
 from jobs.artifacts import Artifacts
 from jobs.db import migrate, open_engine
 from jobs.embedded import EmbeddedServer
@@ -209,6 +210,7 @@ async def open_bot(settings: BotSettings, *, workers: int, port_may_move: bool =
         if not owner.owned:
             duties.append(leader.take_over)
         tasks = [asyncio.create_task(keep_going(duty)) for duty in duties]
+        tasks.append(asyncio.create_task(_warm_up(bot)))
         stack.push_async_callback(bot.services.classifier.close)
         stack.push_async_callback(cancel, tasks)
         stack.push_async_callback(bot.leave)
@@ -327,6 +329,11 @@ class _Leader:
             await asyncio.sleep(TAKE_OVER_EVERY)
         await self.lead()
         await asyncio.Event().wait()
+
+
+async def _warm_up(bot: Bot) -> None:
+    """Have the grammar ready for the first message, beside everything else."""
+    await asyncio.to_thread(warm_up, await bot.services.vocabulary())
 
 
 async def _serve_web(stack: AsyncExitStack, site: Site, listening: socket.socket) -> None:

@@ -37,6 +37,12 @@ def understand(text: str, vocabulary: Vocabulary, *, thread_run: str | None = No
     return _in_thread(parsed, thread_run).model_copy(update={"more": more})
 
 
+def warm_up(vocabulary: Vocabulary) -> None:
+    """Make what is made once (patterns, indexes), which the first message would wait for half a second."""
+    for text in ("evaluate mock on gsm8k every day at 9 Berlin time", "evalscope eval --model m", "用 gsm8k 评测 mock"):
+        understand(text, vocabulary)
+
+
 def _commands(said: str, vocabulary: Vocabulary) -> Parsed | None:
     """Read pasted commands, one after another; sentences between them are read as well."""
     requests: list[Parsed] = []
