@@ -11,7 +11,7 @@ from pydantic import JsonValue
 from handlers.intents.admit import refused, settle, settle_each
 from handlers.intents.clean import squeeze, without_ticks
 from handlers.intents.eval_request import read_eval
-from handlers.intents.lexicon import FLAGS, STOP, URL, tags_in
+from handlers.intents.lexicon import CLEARS, FLAGS, STOP, URL, tags_in
 from handlers.intents.names import Mention, mask, mentions, wanted
 from handlers.intents.not_ours import is_chat, small_talk, wanders
 from handlers.intents.numbers import NUMBER, to_int, to_number
@@ -92,9 +92,6 @@ _OFF = re.compile(
 _ON = re.compile(r"\b(?:on|start|enable|keep|again|resume|post|turn\s+on)\b|开|恢复|要(?!吗)|发到", FLAGS)
 _ASKS_WHETHER = re.compile(r"^\W*(?:are|is|do|does)\b|吗|是否|有没有", FLAGS)
 _POLITE = re.compile(r"\b(?:can|could|would|will)\s+you\b|\bplease\b|请|能|可以|帮", FLAGS)
-_CLEARS = re.compile(
-    r"\b(?:no|clear|remove|reset|forget|unset|drop|delete)\b|清除|清空|取消|去掉|删除|不要|重置", FLAGS
-)
 _CLEARED = (
     ("model", re.compile(r"\bmodel\b|模型", FLAGS)),
     ("limit", re.compile(r"\b(?:limit|samples?|number)\b|条数|样本数|数量", FLAGS)),
@@ -416,7 +413,7 @@ def _read_headlines(_intent: Intent, text: str, _found: list[Mention]) -> dict[s
 
 def _read_defaults(_intent: Intent, text: str, found: list[Mention]) -> dict[str, JsonValue]:
     """defaults: a model, a number of samples, or what is to be cleared."""
-    if _CLEARS.search(text):
+    if CLEARS.search(text):
         named: list[JsonValue] = [name for name, pattern in _CLEARED if pattern.search(text)]
         return {"clear": named or ["model", "limit"]}
     args: dict[str, JsonValue] = {}

@@ -129,6 +129,9 @@ MODELISH = re.compile(
 )
 """What a model id looks like by its shape: owner/name-7b, my-model-7b."""
 
+CLEARS = re.compile(r"\b(?:no|clear|remove|reset|forget|unset|drop|delete)\b|清除|清空|取消|去掉|删除|不要|重置", FLAGS)
+"""What takes a setting back."""
+
 STOP = words(
     """a about again all also an and any are as at back be before best better both but by can check chosen compare
     could current data day days default do does done each else every everything except fast few first for from full

@@ -100,6 +100,8 @@ def _values(parsed: Parsed) -> list[dict[str, str]]:
             found += [item for each in value.values() if isinstance(each, dict) for item in each.items()]
         elif name in singular and isinstance(value, list):
             found += [(singular[name], each) for each in value]
+        elif isinstance(value, list) and fields_of(parsed.intent).get(name) == "names":
+            found += [(name, each) for each in value]
         elif isinstance(value, list):
             found.append((name, ", ".join(map(str, value))))
         else:

@@ -14,7 +14,7 @@ from pydantic import JsonValue, ValidationError
 
 from handlers.intents.admit import settle
 from handlers.intents.clean import clean, squeeze
-from handlers.intents.lexicon import FLAGS, RUN_REF, RUN_WORDS, TAGS, URL
+from handlers.intents.lexicon import CLEARS, FLAGS, RUN_REF, RUN_WORDS, TAGS, URL
 from handlers.intents.llm_schema import (
     MOST_CHARACTERS,
     MOST_REQUESTS,
@@ -120,6 +120,8 @@ class Evidence:
 
     def _text(self, name: str, said: str) -> JsonValue | None:
         folded = said.casefold()
+        if name == "clear":
+            return said if CLEARS.search(self.text) else None
         if name == "run":
             run = f"r{int(said.lstrip('rR#'))}" if said.lstrip("rR#").isdecimal() else folded
             return run if run in self._runs else None
@@ -179,7 +181,7 @@ def _args(intent: str, values: Mapping[str, Sequence[JsonValue]]) -> dict[str, J
             plural = len(found) > 1 and several in known
             args |= {several: list(found)} if plural else {name: found[0]}
         elif name in known:
-            args[name] = found[0]
+            args[name] = list(found) if fields_of(intent).get(name) == "names" else found[0]
         elif name in {"few_shot_num", "subset_list"}:
             for_benchmarks[name] = list(found) if name == "subset_list" else found[0]
         else:

@@ -24,7 +24,7 @@ _LISTS = {"models": "model", "datasets": "dataset", "tags": "tag", "runs": "run"
 """Fields of several, and the name under which each of them is said."""
 _NOT_SAID = frozenset({
     "eval_type", "eval_backend", "api", "dataset_hub", "dataset_args", "generation_config", "command", "cron",
-    "timezone", "request", "preset", "model_of", "clear",
+    "timezone", "request", "preset", "model_of",
 })  # fmt: skip
 """Fields that no sentence names as such: `dataset_args` and `generation_config` have names of their own below, and when
 something is to come again is read by the grammar."""
@@ -104,7 +104,7 @@ def _kind(annotation: Any) -> Kind | None:
         return None
     if get_origin(annotation) is tuple:
         inner = get_args(annotation)[0]
-        return "names" if inner is str else "numbers" if inner in {int, float} else None
+        return "names" if inner is str or get_origin(inner) is Literal else "numbers" if inner in {int, float} else None
     if get_origin(annotation) is Literal:
         return "flag" if get_args(annotation) == (True,) else "text"
     return {str: "text", int: "whole", float: "number", bool: "flag"}.get(annotation)  # type: ignore[return-value]
