@@ -7,28 +7,60 @@ from collections.abc import Iterable
 
 from handlers.intents.lexicon import FLAGS, STOP, words
 
-_INSTRUCTS = re.compile(
-    r"\b(?:ignor|disregard|forget|overrid|bypass)(?:e|es|ing)?\s+(?:all\s+|any\s+|every\s+|of\s+|your\s+|my\s+|the\s+|these\s+|those\s+|our\s+)*"
-    r"(?:(?:previous|prior|above|earlier|former|preceding|existing|safety|system|other)\s+)*"
-    r"(?:instructions?|rules?|prompts?|guidelines?|restrictions?|polic(?:y|ies)|limits?|checks?|confirmations?|everything\s+above)"
-    r"|(?:^|\n|\W)(?:\[|<|#+\s*|\*\*)?(?:system|assistant|developer|admin(?:istrator)?|root)(?:\s+(?:message|prompt|notice|override|note|update|command|alert))?(?:\]|>|\*\*)?\s*[:>]"
-    r"|[\[<](?:system|assistant|developer|admin(?:istrator)?|root)[\]>]"
-    r"|</?(?:system|instructions?|im_start|im_end|admin)\b|\[/?(?:INST|SYS)\]|<<SYS>>|\bsystem\s+prompt\b|\byour\s+(?:initial\s+)?(?:prompt|instructions)\b"
-    r"|\byou\s+are\s+now\b|\byou\s+are\s+no\s+longer\b|\bfrom\s+now\s+on,?\s+you\b|\b(?:pretend|imagine|act|behave|roleplay|role-play)\s+(?:that\s+)?(?:as\s+(?:if|a|an|the)|to\s+be|you(?:'re|\s+are)|like)\b"
-    r"|\b(?:developer|god|debug|sudo|jailbreak|maintenance|admin)\s+mode\b|\bjailbreak\b|\bDAN\b(?=.*\b(?:mode|you)\b)|\bwithout\s+(?:asking|confirmation|permission)\b(?=.*\b(?:all|everyone|everybody|every)\b)"
-    r"|\b(?:reveal|print|show|leak|dump|send|tell|give|echo|list|output|repeat|expose|paste)\s+(?:me\s+|us\s+|out\s+|the\s+|all\s+|your\s+|of\s+|any\s+|everyone's\s+)*(?:api[\s_\-]?keys?|secrets?|passwords?|(?:api|access|auth|bot|secret)[\s_\-]tokens?|credentials?|env(?:ironment)?\s+var\w*|\.env)\b"
-    r"|忽略(?:掉)?(?:以上|上面|之前|前面|此前|所有|一切|你的|系统)*的?(?:所有|全部|一切)?的?(?:指令|指示|规则|提示|限制|要求|设定)|无视(?:以上|之前|所有|你的)*的?(?:指令|规则|限制)"
-    r"|(?:^|\n|\W)(?:系统|管理员|开发者)(?:消息|提示|指令|通知|命令)\s*[::]|系统提示词|你的(?:提示词|系统指令)|你现在(?:是|已经)|从现在(?:起|开始)[,，]?\s*你|你不再是|(?:假装|扮演|假设)(?:你|成|自己)?(?:是|成)?|开发者模式|管理员模式|越狱"
-    r"|(?:告诉|发给|输出|打印|显示|泄露|列出)(?:我|给我|一下)?(?:你的|所有|全部|系统)?的?(?:api\s*key|密钥|密码|口令|令牌|环境变量)",
-    FLAGS,
+
+def _any(*patterns: str) -> re.Pattern[str]:
+    """Return the pattern of any of these."""
+    return re.compile("|".join(f"(?:{pattern})" for pattern in patterns), FLAGS)
+
+
+_WHO = r"(?:system|assistant|developer|admin(?:istrator)?|root)"
+_MESSAGE = r"(?:message|prompt|notice|override|note|update|command|alert)"
+_WHOSE = r"(?:(?:all|any|every|of|your|my|the|these|those|our|me|us|out|everyone's)\s+)*"
+_RULES = (
+    r"(?:instructions?|rules?|prompts?|guidelines?|restrictions?|polic(?:y|ies)|limits?|checks?|confirmations?|"
+    r"everything\s+above)"
 )
-_WRITES = re.compile(
-    r"\b(?:write|compose|draft|tell|make\s+up|sing|generate|create)\s+(?:me\s+|us\s+)?(?:a|an|the|some|another)\s+(?:\w+\s+){0,2}?"
-    r"(?:poem|haiku|song|story|essay|joke|limerick|e?-?mail|letter|tweet|post\s+about|blog(?:\s+post)?|article|summary\s+of|function|script|speech|slide\w*|cover\s+letter|unit\s+tests?|regex|sql)\b"
-    r"|\b(?:translate|paraphrase|proofread|rephrase|summari[sz]e)\s+(?:this|that|the|these|it|following|my|\"|')"
-    r"|(?:写|作|编|来|讲|起草|拟|唱)(?:一|个|首|篇|段|封|份|点|下|几|我|给|帮|我听|一下|两)*(?:关于|有关|讲)?[^,。,!?]{0,16}?(?:诗|歌|故事|笑话|文章|作文|邮件|信(?!息)|脚本|代码(?!评|基|能|生)|函数|总结|周报|段子|博客|推文|文案)"
-    r"|(?:翻译|润色|改写|校对)(?:一下|成|下|这|:|,|为)",
-    FLAGS,
+_SECRETS = (
+    r"(?:api[\s_\-]?keys?|secrets?|passwords?|(?:api|access|auth|bot|secret)[\s_\-]tokens?|credentials?|"
+    r"env(?:ironment)?\s+var\w*|\.env)"
+)
+_SHOWS = r"(?:reveal|print|show|leak|dump|send|tell|give|echo|list|output|repeat|expose|paste)"
+_INSTRUCTS = _any(
+    # rules are to be set aside
+    rf"\b(?:ignor|disregard|forget|overrid|bypass)(?:e|es|ing)?\s+{_WHOSE}"
+    rf"(?:(?:previous|prior|above|earlier|former|preceding|existing|safety|system|other)\s+)*{_RULES}",
+    r"\bwithout\s+(?:asking|confirmation|permission)\b(?=.*\b(?:all|everyone|everybody|every)\b)",
+    r"忽略(?:掉)?(?:以上|上面|之前|前面|此前|所有|一切|你的|系统)*的?(?:所有|全部|一切)?的?(?:指令|指示|规则|提示|限制|要求|设定)",
+    r"无视(?:以上|之前|所有|你的)*的?(?:指令|规则|限制)",
+    # somebody of rank seems to speak
+    rf"(?:^|\n|\W)(?:\[|<|#+\s*|\*\*)?{_WHO}(?:\s+{_MESSAGE})?(?:\]|>|\*\*)?\s*[:>]",
+    rf"[\[<]{_WHO}[\]>]",
+    r"</?(?:system|instructions?|im_start|im_end|admin)\b",
+    r"\[/?(?:INST|SYS)\]|<<SYS>>",
+    r"(?:^|\n|\W)(?:系统|管理员|开发者)(?:消息|提示|指令|通知|命令)\s*[::]",
+    # the bot is to be somebody else
+    r"\byou\s+are\s+(?:now|no\s+longer)\b|\bfrom\s+now\s+on,?\s+you\b",
+    r"\b(?:pretend|imagine|act|behave|role-?play)\s+(?:that\s+)?"
+    r"(?:as\s+(?:if|a|an|the)|to\s+be|you(?:'re|\s+are)|like)\b",
+    r"\b(?:developer|god|debug|sudo|jailbreak|maintenance|admin)\s+mode\b|\bjailbreak\b|\bDAN\b(?=.*\b(?:mode|you)\b)",
+    r"你现在(?:是|已经)|从现在(?:起|开始)[,，]?\s*你|你不再是|(?:假装|扮演|假设)(?:你|成|自己)?(?:是|成)?|开发者模式|管理员模式|越狱",
+    # what it was told, or a secret, is to be shown
+    r"\bsystem\s+prompt\b|\byour\s+(?:initial\s+)?(?:prompt|instructions)\b|系统提示词|你的(?:提示词|系统指令)",
+    rf"\b{_SHOWS}\s+{_WHOSE}{_SECRETS}\b",
+    r"(?:告诉|发给|输出|打印|显示|泄露|列出)(?:我|给我|一下)?(?:你的|所有|全部|系统)?的?(?:api\s*key|密钥|密码|口令|令牌|环境变量)",
+)
+_PROSE = (
+    r"(?:poem|haiku|song|story|essay|joke|limerick|e?-?mail|letter|tweet|post\s+about|blog(?:\s+post)?|article|"
+    r"summary\s+of|function|script|speech|slide\w*|cover\s+letter|unit\s+tests?|regex|sql)"
+)
+_PROSE_ZH = r"(?:诗|歌|故事|笑话|文章|作文|邮件|信(?!息)|脚本|代码(?!评|基|能|生)|函数|总结|周报|段子|博客|推文|文案)"
+_WRITES = _any(
+    r"\b(?:write|compose|draft|tell|make\s+up|sing|generate|create)\s+(?:me\s+|us\s+)?(?:a|an|the|some|another)\s+"
+    rf"(?:\w+\s+){{0,2}}?{_PROSE}\b",
+    r"\b(?:translate|paraphrase|proofread|rephrase|summari[sz]e)\s+(?:this|that|the|these|it|following|my|\"|')",
+    r"(?:写|作|编|来|讲|起草|拟|唱)(?:一|个|首|篇|段|封|份|点|下|几|我|给|帮|我听|一下|两)*(?:关于|有关|讲)?"
+    rf"[^,。,!?]{{0,16}}?{_PROSE_ZH}",
+    r"(?:翻译|润色|改写|校对)(?:一下|成|下|这|:|,|为)",
 )
 _ASKS_TO_RUN = re.compile(r"\b(?:evaluate|eval|benchmark|stress|load[\s-]test)\b|评测|压测|测评", FLAGS)
 _LONGEST_TALK = 80
@@ -76,26 +108,48 @@ def is_not_ours(text: str) -> bool:
     return written is not None and not _ASKS_TO_RUN.search(text[: written.start()])
 
 
-_CHATS = re.compile(
-    r"\b(?:(?:what\s+do|how\s+do)\s+(?:you|u|we|people)\s+(?:think|feel|like)|(?:any|your)\s+thoughts|do\s+you\s+(?:like|think|know|believe|remember|prefer)|did\s+(?:you|anyone|anybody)\s+(?:see|hear|read|know|notice)|"
-    r"have\s+you\s+(?:seen|heard|read)|(?:i|we)\s+(?:really\s+|just\s+|also\s+|still\s+)?(?:think|believe|heard|read|saw|love|loved|hate|hated|wonder|guess|feel|bet|doubt|hope|wish|like|enjoyed|remember|forgot)\b|"
-    r"(?:isn't|aren't|wasn't|doesn't|don't|won't|didn't)\s+(?:it|they|that|you|he|she|we)\s*\?|right\s*\?\s*$|imo\b|imho\b|fyi\b|btw,?\s+(?:the|i|we)\b|lol\b|haha|"
-    r"who\s+(?:made|created|invented|wrote|published|built|won|is|was|are|maintains)|when\s+(?:was|is|did|will)\s|how\s+(?:do|does|did)\s+(?:\S+\s+){1,4}work|"
-    r"(?:explain|teach)\s+(?:to\s+)?(?:me\s+)?(?:how|what|why|the\s+(?:idea|concept|difference))|what(?:'s|\s+is|\s+are)\s+(?:the\s+)?(?:point|history|meaning|idea|best\s+way)|"
-    r"(?<!benchmark\s)(?<!benchmarks\s)(?<!dataset\s)(?<!datasets\s)should\s+(?:i|we)\s+(?:use|buy|pick|choose|learn|read|train)|which\s+(?:gpu|laptop|cloud|framework|library|paper|book|course)|"
-    r"meeting|lunch|dinner|coffee|weekend\s+plans|holiday|vacation|marathon|birthday|football|movie|weather|salary|interview|the\s+news|blog\s+post|the\s+paper\s+(?:says|claims|reports)|newsletter|slides\s+for)\b"
-    r"|你(?:觉得|认为|喜欢|知道|听说)|我(?:觉得|认为|听说|看到|喜欢|猜|感觉|希望)|听说|据说|大家(?:觉得|怎么看)|怎么看(?!到)|(?:了|的|是)吧|是不是(?:太|有点|已经)|挺(?:老|旧|难|好|水|简单|有意思)|太(?:难|老|旧|卷|贵|慢|简单|水|高|低|好|差)了|"
-    r"会议|开会|午饭|吃饭|咖啡|周末(?:去|干|打算)|放假|请假|天气|工资|面试|新闻|论文(?:里|说|讲)|解释一下|讲讲|科普|谁(?:做|写|发布|提出|发明)|哪家|买(?:哪|什么|个)|贵不贵|跑步|马拉松|电影",
-    FLAGS,
+_CHATS = _any(
+    # opinions
+    r"\b(?:what|how)\s+do\s+(?:you|u|we|people)\s+(?:think|feel|like)\b|\b(?:any|your)\s+thoughts\b|\bimh?o\b",
+    r"\bdo\s+you\s+(?:like|think|know|believe|remember|prefer)\b",
+    r"\b(?:i|we)\s+(?:really\s+|just\s+|also\s+|still\s+)?(?:think|believe|heard|read|saw|love|loved|hate|hated|wonder|guess|"
+    r"feel|bet|doubt|hope|wish|like|enjoyed|remember|forgot)\b",
+    r"\b(?:isn't|aren't|wasn't|doesn't|don't|won't|didn't)\s+(?:it|they|that|you|he|she|we)\s*\?|\bright\s*\?\s*$",
+    r"你(?:觉得|认为|喜欢|知道|听说)|我(?:觉得|认为|听说|看到|喜欢|猜|感觉|希望)|大家(?:觉得|怎么看)|怎么看(?!到)",
+    r"(?:了|的|是)吧|是不是(?:太|有点|已经)|挺(?:老|旧|难|好|水|简单|有意思)|太(?:难|老|旧|卷|贵|慢|简单|水|高|低|好|差)了",
+    # news and small talk
+    r"\bdid\s+(?:you|anyone|anybody)\s+(?:see|hear|read|know|notice)\b|\bhave\s+you\s+(?:seen|heard|read)\b",
+    r"\bfyi\b|\bbtw,?\s+(?:the|i|we)\b|\blol\b|\bhaha",
+    r"\b(?:meeting|lunch|dinner|coffee|weekend\s+plans|holiday|vacation|marathon|birthday|football|movie|weather|salary|"
+    r"interview|the\s+news|blog\s+post|the\s+paper\s+(?:says|claims|reports)|newsletter|slides\s+for)\b",
+    r"听说|据说|会议|开会|午饭|吃饭|咖啡|周末(?:去|干|打算)|放假|请假|天气|工资|面试|新闻|论文(?:里|说|讲)|跑步|马拉松|电影",
+    # other questions
+    r"\bwho\s+(?:made|created|invented|wrote|published|built|won|is|was|are|maintains)\b|\bwhen\s+(?:was|is|did|will)\s",
+    r"\bhow\s+(?:do|does|did)\s+(?:\S+\s+){1,4}work\b",
+    r"\b(?:explain|teach)\s+(?:to\s+)?(?:me\s+)?(?:how|what|why|the\s+(?:idea|concept|difference))\b",
+    r"\bwhat(?:'s|\s+is|\s+are)\s+(?:the\s+)?(?:point|history|meaning|idea|best\s+way)\b",
+    r"(?<!benchmark\s)(?<!benchmarks\s)(?<!dataset\s)(?<!datasets\s)\bshould\s+(?:i|we)\s+(?:use|buy|pick|choose|learn|read|train)\b",
+    r"\bwhich\s+(?:gpu|laptop|cloud|framework|library|paper|book|course)\b",
+    r"解释一下|讲讲|科普|谁(?:做|写|发布|提出|发明)|哪家|买(?:哪|什么|个)|贵不贵",
 )
-_COMMANDS = re.compile(
-    r"(?:^|[,.;:!?\n]\s*|\b(?:please|pls|plz|kindly|can\s+(?:you|u|we)|could\s+(?:you|u|we)|would\s+you|will\s+you|(?:i|we)(?:'d|\s+would)?\s+(?:want|like|need)\s+(?:you\s+)?(?:to)?|"
-    r"let'?s|help\s+me|go\s+(?:ahead\s+and|and)|now|then|just|and|so|also)\s+)"
-    r"(?:(?:please|pls|just|quickly|also|now|go|first)\s+)*"
-    r"(?:evaluat\w*|eval|re-?run|run|test|benchmark|score|measure|assess|stress|load[\s-]test|hammer|ramp|sweep|compare|cancel|stop|abort|kill|resume|continue|repeat|show|list|give|get|check|schedule|post|try|put|start|kick|do|see|find|launch)\b"
-    r"|(?:请|帮我|帮忙|麻烦|给我|替我|我(?:想|要|需要)|能不能|可以|能否)(?:你)?(?:再|先)?(?:帮我|帮忙)?(?:把|用|拿|对|在|跑|测|评|压|看|对比|取消|停|重)"
-    r"|(?:^|[,.;:!?。，；\n]\s*)(?:用|拿|在|对|把)?[^,.;!?。，；]{0,24}?(?:(?:评测|测评|压测|评估)(?!会|组|团队|岗|方向|平台)|跑(?:一下|个|一遍|一次|\s*[\x01\x02])|测(?:一下|个|一测|\s*[\x01\x02])|重跑|取消|对比|压一下)",
-    FLAGS,
+_ASKS = (
+    r"(?:please|pls|plz|kindly|(?:can|could)\s+(?:you|u|we)|(?:would|will)\s+you|"
+    r"(?:i|we)(?:'d|\s+would)?\s+(?:want|like|need)\s+(?:you\s+)?(?:to)?|"
+    r"let'?s|help\s+me|go\s+(?:ahead\s+and|and)|now|then|just|and|so|also)"
+)
+_DOES = (
+    r"(?:evaluat\w*|eval|re-?run|run|test|benchmark|score|measure|assess|stress|load[\s-]test|hammer|ramp|sweep|compare|cancel|"
+    r"stop|abort|kill|resume|continue|repeat|show|list|give|get|check|schedule|post|try|put|start|kick|do|see|find|launch)"
+)
+_ASKS_ZH = r"(?:请|帮我|帮忙|麻烦|给我|替我|我(?:想|要|需要)|能不能|可以|能否)"
+_DOES_ZH = (
+    r"(?:(?:评测|测评|压测|评估)(?!会|组|团队|岗|方向|平台)|跑(?:一下|个|一遍|一次|\s*[\x01\x02])|测(?:一下|个|一测|\s*[\x01\x02])|"
+    r"重跑|取消|对比|压一下)"
+)
+_COMMANDS = _any(
+    rf"(?:^|[,.;:!?\n]\s*|\b{_ASKS}\s+)(?:(?:please|pls|just|quickly|also|now|go|first)\s+)*{_DOES}\b",
+    rf"{_ASKS_ZH}(?:你)?(?:再|先)?(?:帮我|帮忙)?(?:把|用|拿|对|在|跑|测|评|压|看|对比|取消|停|重)",
+    rf"(?:^|[,.;:!?。，；\n]\s*)(?:用|拿|在|对|把)?[^,.;!?。，；]{{0,24}}?{_DOES_ZH}",
 )
 
 
