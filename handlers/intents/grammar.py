@@ -86,10 +86,12 @@ _FULL = re.compile(
 )
 """All samples, where the run before had a limit."""
 _OFF = re.compile(
-    r"\b(?:off|stop|don'?t|do\s+not|no(?:\s+more|\s+longer)?|disable|never|mute|without)\b|关|不要|别|停|不再|禁止|取消|不用",
+    r"\b(?:off|stop|don'?t|do\s+not|no(?:\s+more|\s+longer)?|disable|never|mute|silence|without)\b|关|不要|别|停|不再|禁止|取消|不用",
     FLAGS,
 )
-_ON = re.compile(r"\b(?:on|start|enable|keep|again|resume|post|turn\s+on)\b|开|恢复|要(?!吗)|发到", FLAGS)
+_ON = re.compile(
+    r"\b(?:on|announc\w+|unmute|start|enable|keep|again|resume|post|turn\s+on)\b|开|恢复|要(?!吗)|发到", FLAGS
+)
 _ASKS_WHETHER = re.compile(r"^\W*(?:are|is|do|does)\b|吗|是否|有没有", FLAGS)
 _POLITE = re.compile(r"\b(?:can|could|would|will)\s+you\b|\bplease\b|请|能|可以|帮", FLAGS)
 _CLEARED = (

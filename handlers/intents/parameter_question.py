@@ -32,13 +32,13 @@ _ENGLISH = re.compile(
     rf"(?:please\s+)?(?:what(?:'s|\s+is|\s+are|\s+does|\s+do)|explain|describe|tell\s+me\s+about|how\s+do\s+i\s+use|"
     rf"how\s+does|help(?:\s+(?:on|with|about|for))?)\s+(?:the\s+|a\s+)?{_IN}(?:(?P<before>{_NOUN})\s+)?{_WORD}(?:\s+{_CALLED})?"
     rf"(?:\s+(?:in|of|for|from|with)\s+(?:the\s+)?{_OF}(?:command)?)?\s*"
-    r"(?:(?:stand|used|good)\s+for|do|mean|work)?\s*[?.!]*",
+    r"(?:(?:stand|used|good)\s+for|for|do|mean|work)?\s*[?.!]*",
     FLAGS,
 )
 _CHINESE = re.compile(
     rf"(?:请?(?:解释|说明|介绍)(?:一下|下)?|什么是)?\s*(?:在?\s*{_OF}(?:命令)?(?:里面|里|中|的)?)?\s*(?:的)?"
     rf"(?P<before>{_NOUN})?\s*{_WORD}\s*(?:这个)?{_CALLED}?\s*(?:在\s*{_OF}(?:命令)?(?:里面|里|中)?)?\s*"
-    r"(?:是什么意思|是什么|什么意思|有什么用|有啥用|是干什么的|是做什么的|是干嘛的|的?作用(?:是什么)?|的?含义(?:是什么)?|"
+    r"(?:是什么意思|是什么|什么意思|有什么用|有啥用|是干什么的|是干啥的|是干啥用的|是做什么的|是做啥的|是干嘛的|的?作用(?:是什么)?|的?含义(?:是什么)?|"
     r"怎么用|怎么设置|如何使用|的?用法|的?意思)?[?.!？。！啊呢的]*",
     FLAGS,
 )

@@ -62,6 +62,18 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
     ("range", rf"{_CONCURRENCY}{_IS}{R}"),
     ("range", rf"{R}{_AT_ONCE}"),
     ("upto", rf"{_CONCURRENCY}\s*(?:up\s+to|逐步(?:加|增加)?到|最[高大](?:到)?|加到)\s*(?P<list>\d{{1,5}})"),
+    (
+        "range",
+        r"\bstart(?:ing)?\s+(?:at|from|with)\s+(?P<low>\d{1,5})\s*(?:,|and)*\s*(?:then\s+)?(?:doubl\w+|doubling)(?:\s+each\s+time)?\s*(?:until|up\s+to|to|till)\s*(?P<high>\d{1,5})",
+    ),
+    (
+        "range",
+        r"从\s*(?P<low>\d{1,5})\s*(?:开始|起)[,，]?\s*(?:每次|逐次|逐步|依次)?(?:翻倍|加倍|倍增)(?:直到|一直到|到|至)\s*(?P<high>\d{1,5})",
+    ),
+    ("parallel", r"(?<![\w])c\s*=\s*(?P<list>\d{1,5}(?:,\d{1,5})*)"),
+    ("number", r"(?<![\w])n\s*=\s*(?P<list>\d{1,7}(?:,\d{1,7})*)"),
+    ("parallel", r"同时\s*(?:发|跑)?\s*(?P<list>\d{1,5})\s*个?(?:请求|用户)"),
+    ("number", r"[×x*]\s*(?P<list>\d{1,7})\s*(?:total|requests?)"),
     ("range", rf"{_RAMPED}{R}{_NOT_OTHER}"),
     ("parallel", rf"{_RAMPED}{L}{_NOT_OTHER}"),
     ("parallel", rf"{_CONCURRENCY}{_IS}{L}{_NOT_OTHER}"),
@@ -101,6 +113,8 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
     ("prompt_length", rf"{_INPUT}s?\s*(?:(?:lengths?|长度|tokens?|size){_IS}|of\s+){_NUMBER}\s*(?:个?\s*tokens?)?"),
     ("prompt_length", rf"{_NUMBER}[\s\-]*(?:个\s*)?tokens?\s*(?:long\s+)?{_INPUT}s?"),
     ("prompt_length", rf"{_INPUT}\s*{_NUMBER}\s*个?\s*tokens?"),
+    ("prompt_length", rf"{_NUMBER}[\s\-]*(?:tokens?\s+)?in\b(?=\W+\d|\W*(?:and|/))"),
+    ("max_tokens", rf"{_NUMBER}[\s\-]*(?:tokens?\s+)?out\b"),
     ("prompt_length", rf"{_NUMBER}[\s\-]*(?:of\s+)?(?:input|context)(?:\s+tokens?)?(?![A-Za-z])"),
     ("prefix_length", rf"(?:\bprefix(?:\s+length)?|前缀(?:长度)?){_IS}{_NUMBER}"),
     (
@@ -205,6 +219,7 @@ TOKENIZER = re.compile(
     FLAGS,
 )
 LOAD = re.compile(
+    r"\d\s*(?:requests?)?\s*(?:at\s+a\s+time|at\s+once|in\s+parallel)\b|(?<![\w])c\s*=\s*\d|"
     rf"{_CONCURRENCY}\s*(?:[=:]|of\b|at\b|为|是|从|由|range|levels?)?\s*(?:of\s+|from\s+)?\d|\d\s*个?(?:路)?并发|[一二两三四五六七八九十百]+\s*(?:个|路)?并发|并发(?:数|度)?\s*(?:为|是|到)?\s*[一二两三四五六七八九十百]|\d\s*-?(?:concurrent|parallel|simultaneous)|"
     rf"{_PER_SECOND}|每秒\s*\d|\d\s*(?:users?|clients?)\b|\bttft?\b|\btpot\b|\b(?:max|most)\s+concurrent\b|{_ZH_EACH}.{{0,6}}请求",
     FLAGS,

@@ -11,7 +11,8 @@ from handlers.registry import understood
 
 DESCRIBE = frozenset({
     "what is", "what's", "what does", "tell me about", "describe", "explain", "how many samples does", "what subsets",
-    "介绍一下", "是什么", "哪些子集",
+    "how big is", "how large is", "how many questions does", "how many questions are in", "介绍一下", "是什么", "哪些子集",
+    "多少题", "多少条", "有多大", "测什么", "测的是什么", "考什么",
 })  # fmt: skip
 """What asks about one benchmark."""
 

@@ -32,9 +32,7 @@ _REPEAT = (
     r"(?:\brepeats?|\brepeat(?:ed|ing)?(?:\s+(?:it|each|every|all))*(?:\s+(?:one|sample|question))?|"
     r"重复|每题|每条|每个问题)"
 )
-_LIMIT_WORD = (
-    r"(?:\blimit(?:ed)?|限制|上限|样本数|样本量|条数|题数|数量|抽样|抽取|采样|抽|\b(?:num[_ ]?)?samples?(?:\s*size)?)"
-)
+_LIMIT_WORD = r"(?:\blimit(?:ed)?|限制|上限|样本数|样本量|条数|题数|数量|抽样|抽取|采样|抽|\bcap(?:ped)?(?:\s+(?:it|them))?\s+at|\b(?:num[_ ]?)?samples?(?:\s*size)?)"
 _ADJECTIVES = r"(?:(?!and\b|shot|tokens?\b|times\b|models?\b)[A-Za-z\x02]+\s+){0,2}?"
 _EACH_SUBSET = r"(?:per|(?:for|in|from)\s+each)\s+(?:subset|subject|category|benchmark|dataset|task)\b"
 PER_SUBSET = re.compile(

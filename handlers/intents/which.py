@@ -26,14 +26,25 @@ _ASKS_HOW_RUN_GOES = re.compile(
 )
 HOW = frozenset({"how do i", "怎么用", "如何使用"})
 _COMPARES_RUNS = re.compile(
-    r"\bcompar\w*|\bvs\b|\bversus\b|\bnext\s+to\b|\bside\s+by\s+side\b|\bbetter\b|\bworse\b|\bdiff\w*|对比|比较|相比|比一|区别|差[别异]|哪个好|"
+    r"\bcontrast|\bdelta\b|\bagainst\b|\bwins?\b|\bwhich\b|哪个|谁|分高|分低|\bcompar\w*|\bvs\b|\bversus\b|\bnext\s+to\b|\bside\s+by\s+side\b|\bbetter\b|\bworse\b|\bdiff\w*|对比|比较|相比|比一|区别|差[别异]|哪个好|"
     r"更好|涨|掉|比(?=[,，。\s]|$|起来)",
     FLAGS,
 )
 _SCORES = re.compile(r"\bscores?\b|得分|分数|多少分", FLAGS)
+_UNWANTED = re.compile(
+    r"\b(?:drop|ditch|scrap|end|nuke|bin|axe|halt|quit|forget|remove|delete|pull)\b|\bcan\s+go\b|\b(?:don't|do\s+not|no\s+longer)\s+(?:need|want)\b|"
+    r"\bcall\s+off\b|别跑|不跑|不用(?:再)?跑|不要(?:再)?跑|不需要|干掉|叫停|撤|关掉|停",
+    FLAGS,
+)
+_WHEREABOUTS = re.compile(
+    r"\bwhere(?:'s|\s+is|\s+are)\b|\bhow\s+(?:much\s+)?long(?:er)?\b|\bhow's\b|\bany\s+(?:news|update)|\bup\s+to\b|咋样|怎么样|到哪|多久|剩多少|还要|还有多",
+    FLAGS,
+)
 _TROUBLE = re.compile(
     r"\b(?:error|issue|problem|trouble)s?\b|\b(?:fail|crash|broke)\w*\b|出现?了?问题|报错|出错|挂了|失败", FLAGS
 )
+_OF_RUNS = (("results", _SCORES), ("diagnose", _TROUBLE), ("cancel", _UNWANTED), ("status", _WHEREABOUTS))
+"""What is asked of a run that is named, by words that mean nothing of ours elsewhere; the first that is there."""
 NOTHING = "none"
 """What a run is named for that is none of ours."""
 ABOUT_RUNS = frozenset({"status", "results", "logs", "cancel", "resume", "rerun", "diagnose"})
@@ -54,6 +65,8 @@ _HEADLINES = re.compile(
     r"\b(?:stop|don'?t|do\s+not|no\s+longer|never|start|keep|please)\s+(?:post|announc|shar|send|broadcast)\w*\s+"
     r"(?:the\s+|your\s+|any\s+|more\s+)*(?:results?|headlines?|scores?)\b(?=.*\b(?:channel|here)\b)"
     r"|\bstop\s+(?:post|announc|shar|send|broadcast)ing\s+(?:the\s+|your\s+|any\s+|more\s+)*(?:results?|headlines?|scores?)\b"
+    r"|\b(?:mute|unmute|silence)\s+(?:the\s+|this\s+)?(?:channel|announcements?|results?|posts?)\b|\bannounc\w+\s+(?:the\s+)?(?:results?|scores?)\b"
+    r"|(?:往|在|向)(?:这个|本)?(?:群|频道)(?:里)?(?:再)?(?:发|推送|播|贴)\S{0,4}(?:结果|成绩|分数|消息)|(?:别|不要)(?:再)?(?:往|在|向)?(?:这个|本)?(?:群|频道).{0,4}(?:发|推送|播)"
     r"|\bno\s+more\s+(?:results?|scores?|posts?|announcements?)\b(?=.*\b(?:channel|here)\b)"
     r"|\bheadlines\b|(?:结果|成绩|分数).{0,6}(?:发|播|推送?)到?.{0,3}(?:频道|群)|(?:频道|结果|成绩)的?播报|播报(?:结果|成绩)",
     FLAGS,
@@ -64,6 +77,10 @@ _ERRED = re.compile(r"\b\w*(?:Error|Exception)\b|\bTraceback\b|报错|\berror\s+
 _WONDERS = re.compile(
     r"\bwhy\b|\bwhat(?:'s|\s+is|\s+does|\s+went)\b|\bhelp\b|\bissue\b|\bfix\b|\bhow\s+(?:do|can)\b|\bany\s+idea|怎么(?:回事|办|解决|修)?|为什么|为啥|"
     r"什么(?:原因|意思|问题|issue)|啥(?:问题|原因|意思)|咋",
+    FLAGS,
+)
+_WHO_IS_BETTER = re.compile(
+    r"\b(?:stronger|better|ahead|wins?|higher|faster|beats?)\b|\bwho(?:'s|\s+is)\b|谁|哪个(?:模型)?(?:分|更|强|好|高)|相对|提升多少|差多少|高多少|领先",
     FLAGS,
 )
 _BEST = re.compile(
@@ -82,6 +99,12 @@ _BEFORE = re.compile(
     r"\b(?:last|previous)\s+(?:time|week|month)\b|\b(?:earlier|already|so\s+far|yesterday)\b|上次|上回|之前|以前|昨天|上周",
     FLAGS,
 )
+_HOW_TO = re.compile(
+    r"\W*(?:(?:hi|hey|hello|please|so|ok|请问|你好)[\s,]+)*(?:\bhow\s+(?:do|can|would|should|could)\s+(?:i|we|one|you)\b|\bhow\s+to\b|\bwhat(?:'s|\s+is)\s+the\s+(?:syntax|command)\b|"
+    r"\bwhat\s+(?:commands?|features?)\b|\bshow\s+(?:me\s+)?(?:your\s+|the\s+)?(?:features|commands)\b|\bhow\s+does\s+(?:this|the)\s+bot\s+work|(?:怎么|如何|怎样)(?!样|回事|了))",
+    FLAGS,
+)
+"""A sentence that asks how something is done."""
 _DEFAULTS = re.compile(
     r"\bdefaults?\s+(?:model|limit|number\s+of\s+samples|samples?(?:\s+(?:count|size|limit))?)\b"
     r"|\b(?:as|be)\s+(?:the\s+|our\s+|my\s+)?default\b|\bdefault\s+(?:is|to|here)\b|\bdefaults\b(?!\s+to)"
@@ -99,6 +122,7 @@ _SCHEDULED = re.compile(
     FLAGS,
 )
 _LISTS = re.compile(
+    r"\b(?:suggest|recommend|anything|something)\b.*\b(?:test|measure|check|evaluate|for)\b|(?:有啥|有什么|哪些|有哪些).*(?:可测|可以测|能测)|(?:能|可以)测.*(?:有哪些|有什么|哪些)|"
     r"\b(?:which|what|any|list|show|find|recommend|suggest|are\s+there|is\s+there)\b.*\b(?:benchmarks?|datasets?|evals?|test\s*sets?)\b"
     r"|(?:有没有|有哪些|有什么|哪些|哪个|什么|推荐|列出|找).*(?:基准|评测集|数据集|测试集|benchmarks?)",
     FLAGS,
@@ -146,10 +170,8 @@ def _about_a_run(masked: str, named: list[Phrase], found: list[Mention]) -> str 
         return "compare"
     if others:
         return others[0].intent
-    if _SCORES.search(masked) and not kinds:
-        return "results"
-    if _TROUBLE.search(masked) and not kinds:
-        return "diagnose"
+    if not kinds and (asked := next((intent for intent, asks in _OF_RUNS if asks.search(masked)), None)) is not None:
+        return asked
     if "dataset" not in kinds and any(phrase.intent == "eval" for phrase in named):
         return "rerun"
     if named or kinds == {"model", "dataset"}:
@@ -180,7 +202,8 @@ def _of_names_and_words(masked: str, named: list[Phrase], found: list[Mention]) 
         return "eval"
     if both and _BEFORE.search(masked) and (_SCORES.search(masked) or any(p.intent == "results" for p in named)):
         return "results"
-    if any(phrase.intent == "compare" for phrase in named):
+    several = sum(len(mention.values) for mention in found if mention.kind == "model") > 1
+    if any(phrase.intent == "compare" for phrase in named) or (several and _WHO_IS_BETTER.search(masked)):
         return _compared(masked, named, found)
     if both and named and all(phrase.weak and phrase.said not in DESCRIBE for phrase in named):
         return None if DENIED.search(masked) else "eval"
@@ -228,7 +251,13 @@ def _both(one: re.Pattern[str], other: re.Pattern[str], masked: str) -> bool:
     return one.search(masked) is not None and other.search(masked) is not None
 
 
+def _asks_how(masked: str) -> bool:
+    """Tell whether a sentence asks how something is done, and names nothing that it is to be done with."""
+    return _HOW_TO.match(masked) is not None and not runs_of(masked) and not re.search(r"[\x01\x02\d]", masked)
+
+
 _FORMS: tuple[tuple[str, Callable[[str], object]], ...] = (
+    ("help", _asks_how),
     ("status", _ASKS_HOW_RUN_GOES.search),
     ("unschedule", ends_schedule),
     ("unschedule", functools.partial(_both, _ENDS, _SCHEDULED)),
