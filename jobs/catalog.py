@@ -165,6 +165,7 @@ def _nearest(said: str, names: Iterable[str], count: int, least: float = 0) -> l
     return [str(name) for _, _, name in hits]
 
 
+@functools.lru_cache(maxsize=8192)
 def plain(said: str) -> str:
     """Fold a name to what all its spellings share: lower case, letters and digits only."""
     return "".join(char for char in said.lower() if char.isalnum())

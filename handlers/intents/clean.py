@@ -43,6 +43,13 @@ def without_ticks(text: str) -> str:
     return text.replace("`", " ").strip()
 
 
+def unquoted(text: str) -> str:
+    """Return what a person says beside what they quote: lines that begin with `>` are somebody else's words."""
+    lines = text.splitlines()
+    own = [line for line in lines if not line.lstrip().startswith(">")]
+    return "\n".join(own) if any(line.strip() for line in own) else text
+
+
 def squeeze(text: str) -> str:
     """Return `text` with single blanks, and without words that are too long to be the name of anything."""
     return _BLANKS.sub(" ", _TOO_LONG.sub(" ", text))

@@ -43,7 +43,7 @@ _NO_NAME = r"(?!(?:on|with|for|in|at|using|against|and|to|as|over|is)\b)"
 _BESIDE_ADDRESS = tuple(
     re.compile(pattern, FLAGS)
     for pattern in (
-        rf"{ADDRESS}{{5,}}\s*/?\s*[,(]?\s*(?:(?:上面|上|里面|里|那边|那个)?的\s*|(?:{_SERVES}\s*,?\s*)+)(?P<name>{_NO_NAME}{_NAME})",
+        rf"{ADDRESS}{{5,}}\s*/?\s*[,(]?\s*(?:(?:这个|那个)?(?:接口|地址|服务)?(?:上面|上|里面|里|那边)?(?:跑)?(?:的|是|跑着)\s*|(?:{_SERVES}\s*,?\s*)+)(?P<name>{_NO_NAME}{_NAME})",
         (
             rf"(?P<name>{_NAME})\s*,?\s*"
             r"(?:\(|which\s+is\s+|that\s+(?:is|runs)\s+|(?:served|hosted|running|deployed|listening)\s+)*"

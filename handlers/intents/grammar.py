@@ -9,12 +9,13 @@ from collections.abc import Callable
 from pydantic import JsonValue
 
 from handlers.intents.admit import refused, settle, settle_each
-from handlers.intents.clean import squeeze, without_ticks
+from handlers.intents.clean import squeeze, unquoted, without_ticks
 from handlers.intents.eval_request import read_eval
 from handlers.intents.lexicon import CLEARS, FLAGS, STOP, URL, tags_in
 from handlers.intents.names import Mention, mask, mentions, wanted
 from handlers.intents.not_ours import is_chat, small_talk, wanders
 from handlers.intents.numbers import NUMBER, to_int, to_number
+from handlers.intents.parameter_question import parse_question
 from handlers.intents.parsed import Parsed, Vocabulary
 from handlers.intents.perf_request import read_perf
 from handlers.intents.phrases import (
@@ -31,12 +32,14 @@ from handlers.intents.secrets import REDACTED, find_secrets, redact
 from handlers.intents.setting_words import PER_SUBSET, STATED, WHOLE_SET
 from handlers.intents.settings import Settings, read_numbers
 from handlers.intents.spelling import mend
-from handlers.intents.which import NOTHING, ends_schedule, intent_of
+from handlers.intents.which import LISTS_ALL, NOTHING, ends_schedule, intent_of
 from handlers.registry import Intent, understood
 
 _MOST_REQUESTS = 10
 _IT = re.compile(r"\b(?:it|them|that|this|one)\b|它|这个|该", FLAGS)
 _COMMA = re.compile(r"\s*,\s*(?:and\s+)?")
+_RUN_LIST = re.compile(r"\bruns\s+#?(\d{1,9}(?:\s*(?:,\s*and|,|and|&)\s*#?\d{1,9})+)\b", FLAGS)
+_NUMBER_OF_RUN = re.compile(r"#?(\d+)")
 _POINT = re.compile(r"(?<![\w.\])])\.(\d)")
 """A number that begins with its point: .95."""
 _SAYS_LITTLE = {
@@ -57,8 +60,9 @@ _NEXT_ABOUT_RUNS = (
 _BREAK = re.compile(
     r"[;\n]+|[.?!](?=\s)|[。？！]|,?\s*\b(?:and\s+)?(?:then|afterwards|after\s+that)\b|"
     r",?\s*\b(?:and\s+)?(?:also|plus)\b(?=\s+(?:an?|the|run|show|stop|cancel|compare|evaluate|stress|load|post|list|tell|give|check)\b)|"
+    r"\s+and\s+(?=(?:cancel|stop|abort|kill|resume|re-?run|redo)\s+(?:run\s+)?r?#?\d)|,\s*(?=r\d+\s*(?:从|取消|重跑|继续|接着|停|的))|"
     r",\s*and\s+(?=(?:what|how|why|show|tell|compare|cancel|stop|list)\b)|"
-    r",?\s*(?:另外|顺便|此外|还有(?!多|几))|,\s*(?:完了)?(?=再(?:帮|列|看|比|压|评|取|跑[一个]|对比|给我|发))|"
+    r",?\s*(?:另外|顺便|此外|还有(?!多|几))|,\s*(?:完了)?(?=再(?:帮|把|将|告诉|列|看|比|压|评|取|跑[一个]|对比|给我|发))|"
     rf",?\s*(?:然后|接着(?!把|跑|来)|之后再?|随后|最后)|{_NEXT_ABOUT_RUNS}",
     FLAGS,
 )
@@ -122,12 +126,15 @@ def parse_text(text: str, vocabulary: Vocabulary) -> Parsed:
         return Parsed(intent="none", question=polite)
     secret = bool(find_secrets(text))
     requests: list[Parsed] = []
-    said = mend(squeeze(without_ticks(redact(text).replace(REDACTED, " "))), vocabulary)
+    said = mend(squeeze(without_ticks(redact(unquoted(text)).replace(REDACTED, " "))), vocabulary)
+    said = _RUN_LIST.sub(lambda match: _NUMBER_OF_RUN.sub(r"r\1", match[1]), said)
     said = _POINT.sub(r"0.\1", said)
     for piece in _pieces(said, vocabulary):
         request = _request(piece, vocabulary)
         if requests and requests[0].intent == "none":
             requests.clear()
+        if requests and request.intent == "help" and not request.args:
+            continue  # "how is it used? tell me"
         if requests and (whole := _one_of_halves(requests[-1], request)) is not None:
             requests[-1] = whole
         elif request.intent != "none" or not requests:
@@ -216,6 +223,8 @@ def _masked(text: str, found: list[Mention]) -> str:
 
 def _opens_request(piece: str, vocabulary: Vocabulary) -> bool:
     """Tell whether a piece is a request by itself, and not "100 samples please" or "thanks"."""
+    if parse_question(piece, vocabulary) is not None:
+        return True
     found = mentions(piece, vocabulary)
     masked = _masked(piece, found)
     named = phrases(masked)
@@ -227,6 +236,9 @@ def _opens_request(piece: str, vocabulary: Vocabulary) -> bool:
 
 
 def _request(text: str, vocabulary: Vocabulary) -> Parsed:
+    question = parse_question(text, vocabulary)
+    if question is not None:
+        return question
     scheduled = None if ends_schedule(text) else read_schedule(text, lambda rest: _unscheduled(rest, vocabulary))
     return _unscheduled(text, vocabulary) if scheduled is None else scheduled
 
@@ -352,6 +364,8 @@ def _read_benchmarks(_intent: Intent, text: str, found: list[Mention]) -> dict[s
     masked = mask(text, single)
     if tags := tags_in(masked):
         return {"tags": list(tags)}
+    if LISTS_ALL.search(masked):
+        return {}
     for phrase in phrases(masked):
         if phrase.intent == "benchmarks":
             masked = f"{masked[: phrase.start]}{' ' * (phrase.end - phrase.start)}{masked[phrase.end :]}"

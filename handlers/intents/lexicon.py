@@ -22,7 +22,7 @@ RUN_RANGE = re.compile(
 )
 RUN_WORDS = re.compile(
     r"\brun\s*#?\s?(\d{1,9})(?=\s*(?:$|[?!.,;:'\u4e00-\u9fff]|(?:status|results?|scores?|logs?|doing|going|finished|done|still|"
-    r"now|progress|report|yet|look|please|pls|and|or|with|on|again|for|at|fail\w*|die|crash\w*|took|take|so|in)\b))|(?:运行|任务)\s*#?(\d{1,9})(?!\s*[条题个%\d])",
+    r"now|progress|report|yet|look|please|pls|and|or|with|on|again|for|at|fail\w*|die|crash\w*|took|take|so|in|is|was|has|had|will|can|did|gonna)\b))|(?:运行|任务)\s*#?(\d{1,9})(?!\s*[条题个%\d])",
     FLAGS,
 )
 
@@ -147,7 +147,7 @@ STOP = words(
     server gpu gpus cpu production monday tuesday wednesday thursday friday saturday sunday hour hours minute minutes
     behalf average concurrency temperature seed speed purpose demand key keys mine half quarter local evaluate assess
     service going candidate release baseline build branch checkpoint checkpoints ckpt
-    measure everyone anything nobody huggingface modelscope hub vs versus against parallel greedy default config"""
+    code measure everyone anything nobody huggingface modelscope hub vs versus against parallel greedy default config"""
 )
 """Words that are never a name, however they stand."""
 

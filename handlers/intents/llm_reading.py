@@ -136,7 +136,11 @@ class Evidence:
             spelt = {model.casefold(): model for model in self.vocabulary.models}
             return spelt.get(folded, said) if folded in self._folded else None
         words = _WORD.findall(said)
-        return said if words and all(word.casefold() in self._folded for word in words) else None
+        return said if words and all(self._has(word.casefold()) for word in words) else None
+
+    def _has(self, word: str) -> bool:
+        """Tell whether a word is there, also as a flag is written: --sla-num-runs."""
+        return any(form in self._folded for form in (word, word.replace("_", "-"), word.replace("_", " ")))
 
 
 def _request(said: Request, evidence: Evidence, dropped: list[str]) -> Parsed:

@@ -26,7 +26,7 @@ _UNIT = re.compile(
     FLAGS,
 )
 _EXPECTED = re.compile(
-    r"(?:(?<![\w\-])(?:on|and|run|with|against|benchmarks?|datasets?|about|is|half\s+of|quarter\s+of)|%\s*of|[,、:和与及用在跑测]|\x02|介绍一下)\s*$",
+    r"(?:(?<![\w\-])(?:on|and|run|with|against|benchmarks?|datasets?|about|is|half\s+of|quarter\s+of)|%\s*of|[,、:和与及用在跑测的]|基准|数据集|\x02|介绍一下)\s*$",
     FLAGS,
 )
 _NOT = re.compile(
@@ -35,7 +35,7 @@ _NOT = re.compile(
     r"(?:不要|不跑|不用|别跑|别用|别|除了|除去|去掉|排除|不是|不含|不包括|跳过|不测|而非)(?:跑|测|用|评测|在)?)\s*$",
     FLAGS,
 )
-_LEFT_ALONE = re.compile(r"\s+alone\b", FLAGS)
+_LEFT_ALONE = re.compile(r"\s+(?:alone|out|aside)\b", FLAGS)
 _ALSO = re.compile(r"\s*(?:(?:,\s*)?(?:and|or|nor)|和|或|、|及|与)\s*", FLAGS)
 _CORRECTED = re.compile(
     r"\b(?:no,?\s*wait|wait|sorry|scratch\s+that|i\s+mean(?:t)?|make\s+(?:it|that)|or\s+rather|correction)\b|不对|改成|换成|应该是|说错了|不不",

@@ -53,7 +53,9 @@ _PROSE = (
     r"(?:poem|haiku|song|story|essay|joke|limerick|e?-?mail|letter|tweet|post\s+about|blog(?:\s+post)?|article|"
     r"summary\s+of|function|script|speech|slide\w*|cover\s+letter|unit\s+tests?|regex|sql)"
 )
-_PROSE_ZH = r"(?:诗|歌|故事|笑话|文章|作文|邮件|信(?!息)|脚本|代码(?!评|基|能|生)|函数|总结|周报|段子|博客|推文|文案)"
+_PROSE_ZH = (
+    r"(?:诗|歌|故事|笑话|文章|作文|邮件|信(?!息)|脚本|代码(?!评|基|能|生|的)|函数|总结|周报|段子|博客|推文|文案)"
+)
 _WRITES = _any(
     r"\b(?:write|compose|draft|tell|make\s+up|sing|generate|create)\s+(?:me\s+|us\s+)?(?:a|an|the|some|another)\s+"
     rf"(?:\w+\s+){{0,2}}?{_PROSE}\b",
@@ -82,8 +84,8 @@ _FILLER = words(
 _FILLER_ZH = re.compile(
     "任务|运行|评测|测试|压测|情况|现在|目前|最近|刚才|刚刚|今天|一下|一个|那个|这个|哪个|那次|这次|上次|次|可以|能不能|能否|麻烦|帮我|帮忙|"
     "给我|告诉|知道|看看|瞧瞧|什么|怎么样|怎么|怎样|如何|多少|哪些|有没有|是不是|为什么|失败|出错|报错|挂|慢|卡|完成|结束|全部|所有|都|还|再|又|"
-    "你们|我们|大家|机器人|功能|命令|评测集|数据集|基准|模型|页面|网页|链接|打开|打不开|"
-    "[的了吗呢啊吧呀嘛么是在有我你他它请帮下这那给把和与到就去来上里想要说用做会能看查列出显示]"
+    "看一眼|给个|可视化|你们|我们|大家|机器人|功能|命令|评测集|数据集|基准|模型|页面|网页|链接|打开|打不开|"
+    "[的了吗呢啊吧呀嘛么是在有我你他它请帮下这那给把和与到就去来上里想要说用做会能看查列出显示发也眼链接]"
 )
 _THANKS = re.compile(
     r"\W*(?:thanks?(?:\s+(?:you|a\s+(?:lot|million|bunch)|so\s+much|again))*|thx|ty|cheers|much\s+appreciated|nice|great(?:\s+(?:job|work))?|"
@@ -112,11 +114,12 @@ _CHATS = _any(
     # opinions
     r"\b(?:what|how)\s+do\s+(?:you|u|we|people)\s+(?:think|feel|like)\b|\b(?:any|your)\s+thoughts\b|\bimh?o\b",
     r"\bdo\s+you\s+(?:like|think|know|believe|remember|prefer)\b",
+    r"\bi'?d\s+bet\b|\bgut\s+feeling\b|困死|累死",
     r"\b(?:i|we)\s+(?:really\s+|just\s+|also\s+|still\s+)?(?:think|believe|heard|read|saw|love|loved|hate|hated|wonder|guess|"
     r"feel|bet|doubt|hope|wish|like|enjoyed|remember|forgot)\b",
     r"\b(?:isn't|aren't|wasn't|doesn't|don't|won't|didn't)\s+(?:it|they|that|you|he|she|we)\s*\?|\bright\s*\?\s*$",
     r"你(?:觉得|认为|喜欢|知道|听说)|我(?:觉得|认为|听说|看到|喜欢|猜|感觉|希望)|大家(?:觉得|怎么看)|怎么看(?!到)",
-    r"(?:了|的|是)吧|是不是(?:太|有点|已经)|挺(?:老|旧|难|好|水|简单|有意思)|太(?:难|老|旧|卷|贵|慢|简单|水|高|低|好|差)了",
+    r"(?<![撤停消算])(?:了|的|是)吧|是不是(?:太|有点|已经)|挺(?:老|旧|难|好|水|简单|有意思)|太(?:难|老|旧|卷|贵|慢|简单|水|高|低|好|差)了",
     # news and small talk
     r"\bdid\s+(?:you|anyone|anybody)\s+(?:see|hear|read|know|notice)\b|\bhave\s+you\s+(?:seen|heard|read)\b",
     r"\bfyi\b|\bbtw,?\s+(?:the|i|we)\b|\blol\b|\bhaha",
@@ -147,6 +150,7 @@ _DOES_ZH = (
     r"重跑|取消|对比|压一下)"
 )
 _COMMANDS = _any(
+    r"\bhow\s+did\b|\bwhat\s+did\b",
     rf"(?:^|[,.;:!?\n]\s*|\b{_ASKS}\s+)(?:(?:please|pls|just|quickly|also|now|go|first)\s+)*{_DOES}\b",
     rf"{_ASKS_ZH}(?:你)?(?:再|先)?(?:帮我|帮忙)?(?:把|用|拿|对|在|跑|测|评|压|看|对比|取消|停|重)",
     rf"(?:^|[,.;:!?。，；\n]\s*)(?:用|拿|在|对|把)?[^,.;!?。，；]{{0,24}}?{_DOES_ZH}",

@@ -41,6 +41,8 @@ _THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+")
 _SPLIT = re.compile(r"\s*(?:,\s*and\b|,|、|/|->|→|\band\b|\bthen\b|和|再到|\s)\s*", FLAGS)
 _UNITS = {"m": 60, "分": 60, "h": 3600, "小": 3600}
 _METRICS = (("ttft", ("ttft", "first", "首")), ("tpot", ("tpot",)))
+_UNITS_OF = {"unit": 1.0, "half": 0.5, "unit_half": 1.5}
+"""For a minute, for half an hour, for a minute and a half."""
 _ENDS_OF = {
     "both_tokens": ("min_tokens", "max_tokens"), "prompt_length": ("min_prompt_length", "max_prompt_length"),
 }  # fmt: skip
@@ -163,8 +165,8 @@ def _take(load: Load, name: str, match: re.Match[str]) -> None:
     if name == "prompt_length" and groups.get("low"):
         load.args |= {"min_prompt_length": int(groups["low"]), "max_prompt_length": int(groups["high"])}
         return
-    if name in {"unit", "half"}:
-        load.args["duration"] = _UNITS[groups["unit"][0].lower()] // (2 if name == "half" else 1)
+    if name in _UNITS_OF:
+        load.args["duration"] = int(_UNITS[groups["unit"][0].lower()] * _UNITS_OF[name])
         return
     said = groups.get("list") or ""
     numbers = _numbers(said, thousands=name != "parallel")

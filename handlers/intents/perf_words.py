@@ -18,8 +18,8 @@ _NOT_OTHER = (
 )
 """What follows is not the unit of something else: in "concurrency 1, 2, 4, 10 requests each" the 10 is no level."""
 _TO = (
-    r"\s*(?:每次|逐次|逐步)?(?:翻倍|加倍|doubling|doubled)?\s*"
-    r"(?:to|through|up\s+to|until|till|-|–|—|~|\.\.+|到|至|一直到|直到|加到|增加到|逐步到|逐渐到)\s*"
+    r"\s*(?:每次|逐次|逐步|一路)?(?:翻倍|加倍|doubling|doubled)?\s*"
+    r"(?:to|through|up\s+to|until|till|-|–|—|~|\.\.+|到|至|一直到|直到|加到|增加到|压到|升到|涨到|逐步到|逐渐到)\s*"
 )
 R = (
     rf"(?:from\s+|从\s*|由\s*)?(?P<low>\d{{1,5}}){_TO}(?P<high>\d{{1,5}})"
@@ -31,7 +31,7 @@ _IS = (
     r"为|是|取|用)?\s*"
 )
 _CONCURRENCY = (
-    r"(?:\b(?:conc(?:urrenc(?:y|ies))?)(?:\s+(?:levels?|ranges?))?|\bparallel(?:ism)?(?!\s+requests)|\b(?:ramp|sweep)(?:ing)?(?:\s+up)?"
+    r"(?:\blevels?(?=\s*(?:of\s+|[:=]\s*)?\d)|\b(?:conc(?:urrenc(?:y|ies))?)(?:\s+(?:levels?|ranges?))?|\bparallel(?:ism)?(?!\s+requests)|\b(?:ramp|sweep)(?:ing)?(?:\s+up)?"
     r"(?:\s+(?:over|through|concurrency|users))*|并发(?:用户)?(?:数|度|量|级别|梯度)?|同时)"
 )
 _RAMPED = r"\b(?:ramp|sweep)(?:ing)?(?:\s+up)?\s+(?:the\s+)?\x01+\s*(?:over|through|at|with|to|across)?\s*"
@@ -80,6 +80,8 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
     ("rate", rf"(?:\b(?:request\s+)?rates?\b|\bqps\b|\brps\b|(?:请求)?速率){_IS}{L}(?:\s*{_PER_SECOND})?{_NOT_OTHER}"),
     ("rate", rf"(?:\bat\s+|\bwith\s+)?{L}\s*{_PER_SECOND}"),
     ("rate", rf"每秒\s*{L}\s*(?:{_ZH_REQUEST})?"),
+    ("unit_half", r"\bfor\s+(?:an?|one)\s+(?P<unit>minute|hour)\s+and\s+a\s+half\b"),
+    ("unit_half", r"一个?(?P<unit>分|小)(?:钟|时)?半"),
     ("unit", r"\bfor\s+(?:an?|one)\s+(?P<unit>minute|hour)\b"),
     ("half", r"(?:\bfor\s+)?\bhalf\s+an?\s+(?P<unit>min(?:ute)?|hour)\b"),
     ("half", r"(?:持续|跑|压|测)?半\s*个?(?P<unit>分|小)[钟时]"),
@@ -102,7 +104,7 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
     (
         "prompt_length",
         (
-            rf"{_INPUT}s?\s*(?:lengths?|长度|tokens?|size)?{_IS}(?:between\s+|from\s+|从|在)?\s*(?P<low>\d{{1,7}})"
+            rf"{_INPUT}s?\s*(?:lengths?|长度|tokens?|size)?{_IS}(?:anywhere\s+)?(?:between\s+|from\s+|从|在)?\s*(?P<low>\d{{1,7}})"
             rf"(?:{_TO}|\s+and\s+|和)(?P<high>\d{{1,7}})"
         ),
     ),
@@ -175,7 +177,7 @@ _METRIC = (
 )
 _BELOW = (
     r"\s*(?:is\s+|are\s+|must\s+|should\s+|has\s+to\s+|needs?\s+to\s+|stays?\s+|remains?\s+|be\s+|keeps?\s+|kept\s+|at\s+or\s+|of\s+|控制在|保持)*"
-    r"(?:<=?|≤|under|below|within|less\s+than|at\s+most|no\s+more\s+than|not\s+exceed(?:ing)?|不超过|小于|低于|不大于|在)\s*"
+    r"(?:<=?|≤|under|below|within|less\s+than|at\s+most|(?:at\s+)?no\s+more\s+than|not\s+exceed(?:ing)?|不超过|小于|低于|不大于|在)\s*"
 )
 _TIME = r"(?P<value>\d+(?:\.\d+)?)\s*(?P<unit>ms|milliseconds?|毫秒|s(?:ec(?:ond)?s?)?|秒)(?![A-Za-z])"
 CRITERIA = (
@@ -196,7 +198,7 @@ TUNE = re.compile(
 )
 STREAM_OFF = re.compile(
     r"\b(?:no|non|without|disable|not)[\s\-]*stream(?:ing|ed)?\b|\bstream(?:ing)?\s*[=:]?\s*(?:off|false|disabled)\b|"
-    r"(?:非|不用?|关闭|不要|不开)流式(?:输出)?", FLAGS,
+    r"(?:非|不用?|关闭|关掉|关了|不要|不开)流式(?:输出)?", FLAGS,
 )  # fmt: skip
 STREAM_ON = re.compile(
     r"\b(?:with\s+)?stream(?:ing|ed)?(?:\s+(?:on|responses?|mode))?\b|(?:开启|使用|用)?流式(?:输出)?", FLAGS
@@ -215,13 +217,13 @@ DATASET = re.compile(
 )
 OPEN_LOOP = re.compile(r"\bopen[\s-]?loop\b|开环", FLAGS)
 TOKENIZER = re.compile(
-    r"\btokenizer\s*(?:[=:]|用|是|为|is|from|at|with)?\s*(?P<w>[A-Za-z][\w.\-]*(?:/[\w.\-]+)?)|分词器\s*(?:[=:]|用|是|为)?\s*(?P<w2>[A-Za-z][\w./\-]*)",
+    r"\btokenizer\s*(?:[=:]|用|是|为|is|from|at|with)?\s*(?P<w>/?[A-Za-z][\w.\-]*(?:/[\w.\-]+)*)|分词器\s*(?:[=:]|用|是|为)?\s*(?P<w2>[A-Za-z][\w./\-]*)",
     FLAGS,
 )
 LOAD = re.compile(
     r"\d\s*(?:requests?)?\s*(?:at\s+a\s+time|at\s+once|in\s+parallel)\b|(?<![\w])c\s*=\s*\d|"
     rf"{_CONCURRENCY}\s*(?:[=:]|of\b|at\b|为|是|从|由|range|levels?)?\s*(?:of\s+|from\s+)?\d|\d\s*个?(?:路)?并发|[一二两三四五六七八九十百]+\s*(?:个|路)?并发|并发(?:数|度)?\s*(?:为|是|到)?\s*[一二两三四五六七八九十百]|\d\s*-?(?:concurrent|parallel|simultaneous)|"
-    rf"{_PER_SECOND}|每秒\s*\d|\d\s*(?:users?|clients?)\b|\bttft?\b|\btpot\b|\b(?:max|most)\s+concurrent\b|{_ZH_EACH}.{{0,6}}请求",
+    rf"{_PER_SECOND}|每秒\s*[\d一二两三四五六七八九十]|\d\s*(?:users?|clients?)\b|\bttft?\b|\btpot\b|\b(?:max|most)\s+concurrent\b|{_ZH_EACH}.{{0,6}}请求",
     FLAGS,
 )
 """What only a stress test has: levels of concurrency, rates, response times."""

@@ -11,8 +11,8 @@ from handlers.registry import understood
 
 DESCRIBE = frozenset({
     "what is", "what's", "what does", "tell me about", "describe", "explain", "how many samples does", "what subsets",
-    "how big is", "how large is", "how many questions does", "how many questions are in", "介绍一下", "是什么", "哪些子集",
-    "多少题", "多少条", "有多大", "测什么", "测的是什么", "考什么",
+    "how big is", "how large is", "how many questions does", "how many questions are in", "介绍一下", "是什么",
+    "哪些子集", "多少题", "多少条", "有多大", "测什么", "测的是什么", "考什么",
 })  # fmt: skip
 """What asks about one benchmark."""
 
@@ -49,6 +49,7 @@ WHY = re.compile(
 _NOUN = re.compile(
     r"\b(?:the|this|that|last|latest|previous|my|our|your|each|every|an?|is|was|which|what|of|old|new|good|great|hard|nice|bad|tough|"
     r"popular|favou?rite|interesting|standard|famous|outdated)(?:\s+(?:last|latest|newest|first))?\s+$"
+    r"|\b(?:the|this|that|my|our|last)\s+[\x01\x02]+\s*$"
     r"|\b(?:is|was|are|were)\s+(?:an?|the|such\s+an?)\s+(?:\w+\s+){0,2}$",
     FLAGS,
 )
@@ -116,6 +117,8 @@ def _is_verb(masked: str, phrase: Phrase, following: list[Phrase]) -> bool:
         return False  # "test results", 评测结果
     if phrase.said in CASUAL and phrase.said.isascii() and _NOUN.search(before):
         return False
+    if phrase.said in CASUAL and not phrase.said.isascii() and masked[phrase.end : phrase.end + 1] == "了":
+        return False  # 跑了一整晚
     return not (phrase.said in {"run", "运行"} and _RUN_NUMBER.match(masked, phrase.end))
 
 

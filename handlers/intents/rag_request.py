@@ -49,12 +49,12 @@ _FILE = re.compile(
     r"(?<![\w/.\-])(?:[\w.\-]*/)*[\w\u4e00-\u9fff\-]+(?:\.[\w\-]+)*\.(?P<kind>jsonl?|csv|parquet|pdf|md|txt|docx?|html)(?![\w/])",
     FLAGS,
 )
-_ID = r"[A-Za-z][\w.\-]*(?:/[\w.\-]+)?"
+_ID = r"[A-Za-z][\w.\-]+(?:/[\w.\-]+)?"
 _NO_NAME = r"(?!(?:model|by|from|with|on|using|and|for)\b)"
-_IS = r"\s*(?:is|=|:|from|by|with|using|用|为|是)?\s*"
+_IS = r"\s*(?:is|=|:|from|by|with|using|用|为|是|选)?\s*"
 _ROLES: tuple[tuple[str, str, str], ...] = (
     ("critic_llm", r"critic(?:[\s_]+(?:llm|model))?|judge(?:\s+model)?", r"评[判审估](?:模型)?|裁判(?:模型)?"),
-    ("generator_llm", r"generator(?:[\s_]+(?:llm|model))?", "生成(?:模型)?"),
+    ("generator_llm", r"generator(?:[\s_]+(?:llm|model))?", "生成(?:用的)?(?:大)?(?:模型)?"),
     ("reranker", r"rerank(?:er|ing)?(?:\s+model)?", r"重排(?:序)?(?:模型|器)?"),
     ("embeddings", r"embeddings?(?:\s+model)?", r"(?:向量|嵌入)(?:模型)?"),
 )
@@ -63,7 +63,7 @@ _ROLE_WORDS = tuple(
     (name, re.compile(pattern, FLAGS))
     for name, english, chinese in _ROLES
     for pattern in (
-        rf"(?P<w>{_ID})\s+(?:as|for)\s+(?:the\s+|an?\s+)?(?:{english})\b",
+        rf"(?P<w>{_ID})\s+(?:as|for|being|supplying|providing|doing)\s+(?:the\s+|an?\s+)?(?:{english})\b",
         rf"用\s*(?P<w>{_ID})\s*(?:来)?(?:做|当|作为)?\s*(?:{chinese}|{english})",
         rf"(?:\b(?:{english})|{chinese}){_IS}(?P<w>{_NO_NAME}{_ID})",
     )
@@ -128,6 +128,8 @@ def read_rag(text: str, vocabulary: Vocabulary) -> dict[str, JsonValue]:
     found = mentions(left, vocabulary)
     models = [value for mention in wanted(left, found) if mention.kind == "model" for value in mention.values]
     models = models or _objects(mask(left, found))
+    if not models and args.get("tool") == "MTEB" and "embeddings" in args:
+        models = [str(args.pop("embeddings"))]
     if models:
         args["model"] = models[0]
     return args

@@ -32,7 +32,10 @@ _REPEAT = (
     r"(?:\brepeats?|\brepeat(?:ed|ing)?(?:\s+(?:it|each|every|all))*(?:\s+(?:one|sample|question))?|"
     r"重复|每题|每条|每个问题)"
 )
-_LIMIT_WORD = r"(?:\blimit(?:ed)?|限制|上限|样本数|样本量|条数|题数|数量|抽样|抽取|采样|抽|\bcap(?:ped)?(?:\s+(?:it|them))?\s+at|\b(?:num[_ ]?)?samples?(?:\s*size)?)"
+_LIMIT_WORD = (
+    r"(?:\blimit(?:ed)?|限制|上限|样本数|样本量|条数|题数|数量|抽样|抽取|采样|抽|\bcap(?:ped)?(?:\s+(?:it|them))?\s+at|"
+    r"\b(?:num[_ ]?)?samples?(?:\s*size)?)"
+)
 _ADJECTIVES = r"(?:(?!and\b|shot|tokens?\b|times\b|models?\b)[A-Za-z\x02]+\s+){0,2}?"
 _EACH_SUBSET = r"(?:per|(?:for|in|from)\s+each)\s+(?:subset|subject|category|benchmark|dataset|task)\b"
 PER_SUBSET = re.compile(
@@ -59,6 +62,8 @@ _NUMBERS: tuple[tuple[str, str], ...] = (
     ("few_shot", rf"\b(?:few[\s_\-]?shots?(?:[\s_]?num)?|shots?){_IS}{N}{_END}"),
     ("few_shot", rf"{N}\s*(?:个\s*)?(?:few[\s\-]?shot|in-context)\s*(?:examples?|samples?|demo\w*|示例|样例)"),
     ("few_shot", r"(?P<n>零|(?<![\d.])0)\s?样本"),
+    ("few_shot", r"\b(?:with\s+|without\s+)?(?P<n>no|any)\s+(?:few-?shot\s+)?examples?(?:\s+in\s+the\s+prompts?)?\b"),
+    ("few_shot", r"(?P<n>不)(?:给|带|用|加|放)(?:任何)?(?:示例|样例|例子)"),
     ("few_shot", rf"{N}\s*个\s*(?:示例|样例|范例)"),
     ("eval_batch_size", rf"{_BATCH}{_IS}{N}{_END}"),
     ("eval_batch_size", rf"{N}\s*{_AT_ONCE}"),
@@ -72,6 +77,7 @@ _NUMBERS: tuple[tuple[str, str], ...] = (
     ("limit", rf"{N}[\s\-]*{_ADJECTIVES}{EN_UNIT}"),
     ("limit", rf"{N}\s*\x02+\s*{EN_UNIT}"),
     ("limit", rf"{N}\s*{_ZH_COUNTED}"),
+    ("limit", rf"{N}\s*个\s*{EN_UNIT}"),
     ("limit", rf"{_LIMIT_WORD}\s*(?:it\s+)?{_IS}{N}{_END}"),
     ("limit", rf"{N}\s*{_EACH_SUBSET}"),
     ("limit", rf"{N}\s+(?:each|apiece)\b"),
@@ -86,7 +92,9 @@ TIMEOUTS = (
         rf"(?:\b(?:request\s+|with\s+(?:a\s+)?)?time-?out|(?:请求)?超时(?:时间)?){_IS}{N}\s*-?{_SECONDS}?(?![A-Za-z])",
         FLAGS,
     ),
-    re.compile(rf"{N}\s*-?{_SECONDS}\s*(?:的\s*)?(?:time-?out|超时)", FLAGS),
+    re.compile(
+        rf"{N}\s*-?{_SECONDS}\s*(?:的\s*)?(?:time-?out|超时|before\s+(?:it|they|a\s+request)\s+times?\s+out)", FLAGS
+    ),
 )
 """How long one request may take."""
 NUMBERS = tuple((name, re.compile(pattern, FLAGS)) for name, pattern in _NUMBERS)
@@ -95,7 +103,7 @@ NUMBERS = tuple((name, re.compile(pattern, FLAGS)) for name, pattern in _NUMBERS
 _WORD = r"[A-Za-z0-9][\w.\-]{0,80}"
 _MODEL = rf"{_WORD}(?:/{_WORD})?"
 _KEY_NAME = rf"(?P<w>(?!(?:is|and|on|for|to|in)\b){_WORD})"
-_KEY_IS = r"\s*(?:named?|called|is|是|用|为|叫|[=:])?\s*"
+_KEY_IS = r"\s*(?:(?:named?|called|is|是|用|为|叫|名叫|[=:])\s*){0,2}"
 _KEY_EN = r"(?:\b(?:with|using|use|and|via)\s+)?(?:the\s+|my\s+)?(?:api[\s_\-]?)?(?<![\w\-])key"
 _HUB = r"(?P<w>hugging\s?face|modelscope|hf|魔搭|抱抱脸)(?:\s*(?:hub|datasets?))?(?:上?的?(?:数据集?)|上?下载)?"
 _WORDS: tuple[tuple[str, str], ...] = (
@@ -106,7 +114,10 @@ _WORDS: tuple[tuple[str, str], ...] = (
 _API = r"(?:\s+(?:apis?|endpoint|protocol|format|接口|协议))"
 _EVAL_TYPES: tuple[tuple[str, str], ...] = (
     *(
-        (name, rf"(?:\beval[\s_]type\s*(?:是|为|=|:|is|of)?\s*|按\s*){name}(?![\w])(?:\s*(?:类型|的))?")
+        (
+            name,
+            rf"(?:\beval[\s_]type\s*(?:是|为|=|:|is|of)?\s*|按\s*|\b(?:as|with|via)\s+)?(?<![\w\-/.]){name}(?![\w\-/.])(?:\s*(?:类型|的))?",
+        )
         for name in (
             "llm_ckpt",
             "openai_responses_api",
@@ -152,7 +163,7 @@ _GPUS = r"(?:gpus?|(?:graphics\s+)?cards?|显?卡)"
 _ON = r"(?:\b(?:on|with|using|use|across|over)\s+|用|在|使用)?(?:an?\s+|the\s+|our\s+)?"
 _JUDGE_ZH = r"(?:裁判|评委|评审|judge)"
 _STATEMENTS: tuple[tuple[str, str], ...] = (
-    ("judge", r"\bjudge\s+strategy\s*(?:is|=|:|to|of)?\s*(?P<strategy>auto|rule|llm[\s_\-]recall|llm)\b"),
+    ("judge", r"\bjudge\s+strategy\s*(?:is|=|:|to|of|用|选|是|为)?\s*(?P<strategy>auto|rule|llm[\s_\-]recall|llm)\b"),
     (
         "judge",
         r"(?:裁判|评委|评审|judge)(?:模型)?(?:的)?策略\s*(?:用|为|是|设为|=|:)?\s*(?P<strategy>auto|rule|llm[_\s]recall|llm)(?![\w])",
@@ -170,7 +181,7 @@ _STATEMENTS: tuple[tuple[str, str], ...] = (
     (
         "judge",
         (
-            rf"(?:\b(?:with|using|use|and)\s+)?(?:an?\s+|the\s+)?\bjudge(?:\s+model)?\s*(?:should\s+be|is|=|:|with|by|by\s+using|being)?\s*"
+            rf"(?:\b(?:with|using|use|and)\s+)?(?:an?\s+|the\s+)?\bjudge(?:\s+model)?\s*(?:should\s+be|is|=|:|with|by|by\s+using|being|用|选|是|为)?\s*"
             rf"(?P<model>(?!(?:and|with|on|strategy|model|it|the|them|for|is|to|please|with)\b){_MODEL})"
         ),
     ),
@@ -183,7 +194,7 @@ _STATEMENTS: tuple[tuple[str, str], ...] = (
     ("judge", r"\b(?:with\s+)?(?:an?\s+)?(?P<strategy>llm)[\s\-](?:as[\s\-]a[\s\-])?judge\b"),
     (
         "stream",
-        r"\b(?:no|non|without|disable|not|don'?t|do\s+not)[\s\-]*(?:use\s+)?stream(?:ing|ed)?\b(?P<off>)|(?:非|不用?|关闭|不要|不开|别用)(?:用)?流式(?:输出)?",
+        r"\b(?:no|non|without|disable|not|don'?t|do\s+not)[\s\-]*(?:use\s+)?stream(?:ing|ed)?\b(?P<off>)|(?:非|不用?|关闭|关掉|关了|不要|不开|别用)(?:用)?流式(?:输出)?",
     ),
     ("stream", r"\bstream(?:ing|ed)?\s*(?:=|:|is)?\s*(?:off|false|disabled)\b(?P<off>)"),
     (
@@ -220,7 +231,7 @@ _STATEMENTS: tuple[tuple[str, str], ...] = (
     ("use_cache", r"(?:预测(?:结果)?|答案|缓存|回答)?\s*(?:直接)?(?:复用|沿用|重用)\s*r(?P<run>\d{1,9})\s*的?"),
     (
         "use_cache",
-        r"\breus(?:e|ing)\s+(?:the\s+)?(?:cached\s+)?(?:answers?|predictions?|outputs?|responses?)\s+(?:that\s+)?r#?(?P<run>\d{1,9})(?:\s+(?:has\s+)?(?:already\s+)?(?:made|gave|produced))?",
+        r"\b(?:reus(?:e|ing)|us(?:e|ing)|tak(?:e|ing)|keep(?:ing)?)\s+(?:the\s+)?(?:cached\s+)?(?:answers?|predictions?|outputs?|responses?)\s+(?:that\s+)?r#?(?P<run>\d{1,9})(?:\s+(?:has\s+)?(?:already\s+)?(?:made|gave|produced|has|have|got))?",
     ),
     ("use_cache", r"\b(?:with|use|using|from)\s+(?:the\s+)?cache\b(?P<run>)|(?:用|使用)缓存"),
 )

@@ -86,7 +86,7 @@ def read_numbers(settings: Settings) -> None:
 
 
 def _take_number(settings: Settings, at: dict[str, int], name: str, match: re.Match[str]) -> None:
-    number = to_number(match["n"])
+    number = 0 if name == "few_shot" and match["n"].lower() in {"no", "any", "不"} else to_number(match["n"])
     whole = name in {"few_shot", "eval_batch_size", "repeats", "seed"} or name.endswith(("max_tokens", "top_k"))
     if number is None or (whole and not isinstance(number, int)):
         return

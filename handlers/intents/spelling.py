@@ -35,17 +35,24 @@ KEPT = words(
     """
 )
 """Words of their own that only look like one of them."""
-_WORD = re.compile(r"(?<![\w\-./:=@#])[A-Za-z]{5,14}(?![\w\-./:=@]\w|[\w\-=@])", FLAGS)
-_LONG = 8
-"""Letters from which on two slips are forgiven."""
+_WORD = re.compile(r"(?<![\w\-./:=@#])[A-Za-z]{3,14}(?![\w\-./:=@]\w|[\w\-=@])", FLAGS)
+_SHORT, _LONG = 5, 8
+"""Letters from which on one slip is forgiven, and two."""
 
 
+SLIPS_EN = {
+    "fourty": "forty", "limt": "limit", "evry": "every",
+    "waht": "what", "wrnog": "wrong", "plase": "please", "pleae": "please",
+    "hepl": "help", "shwo": "show", "thsi": "this", "wiht": "with", "strat": "start", "carshed": "crashed",
+    "cancle": "cancel", "rnu": "run", "tset": "test", "comapre": "compare", "loags": "logs", "bacth": "batch",
+}  # fmt: skip
+"""Short words in which a slip is common, and that are near to too many others to be guessed."""
 SLIPS_ZH = {
     "测式": "测试", "侧试": "测试", "平测": "评测", "评侧": "评测", "压侧": "压测", "裁叛": "裁判", "接这": "接着",
     "仪表版": "仪表板", "挺掉": "停掉", "挺止": "停止", "从跑": "重跑", "曲消": "取消", "祥本": "样本",
-    "并法": "并发", "温渡": "温度", "排行版": "排行榜", "进都": "进度", "结过": "结果", "基淮": "基准",
-    "数剧集": "数据集", "日治": "日志", "对必": "对比", "摸型": "模型", "磨型": "模型", "定是任务": "定时任务",
-    "种字": "种子",
+    "样本树": "样本数", "并法": "并发", "温渡": "温度", "排行版": "排行榜", "进都": "进度", "结过": "结果",
+    "基淮": "基准", "数剧集": "数据集", "日治": "日志", "对必": "对比", "摸型": "模型", "磨型": "模型",
+    "定是任务": "定时任务", "种字": "种子",
 }  # fmt: skip
 """Words that sound or look like one of ours."""
 _SLIP_ZH = re.compile("|".join(SLIPS_ZH))
@@ -61,7 +68,9 @@ def mend(text: str, vocabulary: Vocabulary) -> str:
 
 def _mended(said: str, vocabulary: Vocabulary) -> str:
     word = said.lower()
-    if word in KEPT or word in WORDS or not (said.islower() or said.istitle()):
+    if word in SLIPS_EN:
+        return SLIPS_EN[word]
+    if len(word) < _SHORT or word in KEPT or word in WORDS or not (said.islower() or said.istitle()):
         return said
     near = [(slips, known) for known in WORDS if known[0] == word[0] and (slips := _slips(word, known)) is not None]
     if not near or min(near)[0] > (2 if len(word) >= _LONG else 1):

@@ -6,7 +6,7 @@ import functools
 import re
 from collections.abc import Callable
 
-from handlers.intents.lexicon import FLAGS, tags_in
+from handlers.intents.lexicon import FLAGS, URL, tags_in
 from handlers.intents.names import Kind, Mention
 from handlers.intents.numbers import NUMBER
 from handlers.intents.perf_words import LOAD
@@ -27,13 +27,13 @@ _ASKS_HOW_RUN_GOES = re.compile(
 HOW = frozenset({"how do i", "怎么用", "如何使用"})
 _COMPARES_RUNS = re.compile(
     r"\bcontrast|\bdelta\b|\bagainst\b|\bwins?\b|\bwhich\b|哪个|谁|分高|分低|\bcompar\w*|\bvs\b|\bversus\b|\bnext\s+to\b|\bside\s+by\s+side\b|\bbetter\b|\bworse\b|\bdiff\w*|对比|比较|相比|比一|区别|差[别异]|哪个好|"
-    r"更好|涨|掉|比(?=[,，。\s]|$|起来)",
+    r"更好|涨了|还是掉|掉了多|比(?=[,，。\s]|$|起来)",
     FLAGS,
 )
 _SCORES = re.compile(r"\bscores?\b|得分|分数|多少分", FLAGS)
 _UNWANTED = re.compile(
     r"\b(?:drop|ditch|scrap|end|nuke|bin|axe|halt|quit|forget|remove|delete|pull)\b|\bcan\s+go\b|\b(?:don't|do\s+not|no\s+longer)\s+(?:need|want)\b|"
-    r"\bcall\s+off\b|别跑|不跑|不用(?:再)?跑|不要(?:再)?跑|不需要|干掉|叫停|撤|关掉|停",
+    r"\bcall\s+off\b|\b(?:be|get)\s+(?:cancell?ed|stopped|killed|aborted)\b|\bdon't\s+let\s+it\b|别跑|不跑|不用(?:再)?跑|不要(?:再)?跑|不需要|干掉|叫停|撤|关掉|停",
     FLAGS,
 )
 _WHEREABOUTS = re.compile(
@@ -65,6 +65,7 @@ _HEADLINES = re.compile(
     r"\b(?:stop|don'?t|do\s+not|no\s+longer|never|start|keep|please)\s+(?:post|announc|shar|send|broadcast)\w*\s+"
     r"(?:the\s+|your\s+|any\s+|more\s+)*(?:results?|headlines?|scores?)\b(?=.*\b(?:channel|here)\b)"
     r"|\bstop\s+(?:post|announc|shar|send|broadcast)ing\s+(?:the\s+|your\s+|any\s+|more\s+)*(?:results?|headlines?|scores?)\b"
+    r"|\bpost\s+(?:the\s+|my\s+|your\s+|all\s+)*(?:results?|scores?)\s+(?:to|in|into)\s+(?:the|this|our)\s+(?:channel|group)\b"
     r"|\b(?:mute|unmute|silence)\s+(?:the\s+|this\s+)?(?:channel|announcements?|results?|posts?)\b|\bannounc\w+\s+(?:the\s+)?(?:results?|scores?)\b"
     r"|(?:往|在|向)(?:这个|本)?(?:群|频道)(?:里)?(?:再)?(?:发|推送|播|贴)\S{0,4}(?:结果|成绩|分数|消息)|(?:别|不要)(?:再)?(?:往|在|向)?(?:这个|本)?(?:群|频道).{0,4}(?:发|推送|播)"
     r"|\bno\s+more\s+(?:results?|scores?|posts?|announcements?)\b(?=.*\b(?:channel|here)\b)"
@@ -75,10 +76,12 @@ _RAG_TOOL = re.compile(r"\b(?:ragas|(?:c-)?mteb|clip[\s_\-]bench(?:mark)?)\b", F
 _ASKS_WHAT = re.compile(r"^\W*(?:what|which|how\s+do|explain|tell\s+me)\b|是什么|什么意思|介绍", FLAGS)
 _ERRED = re.compile(r"\b\w*(?:Error|Exception)\b|\bTraceback\b|报错|\berror\s+code\b", FLAGS)
 _WONDERS = re.compile(
-    r"\bwhy\b|\bwhat(?:'s|\s+is|\s+does|\s+went)\b|\bhelp\b|\bissue\b|\bfix\b|\bhow\s+(?:do|can)\b|\bany\s+idea|怎么(?:回事|办|解决|修)?|为什么|为啥|"
+    r"\bwhy\b|\bwhat(?:'s|\s+is|\s+does|\s+went)\b|\bhelp\b|\bissue\b|\bfix\b|\bhow\s+(?:do|can)\b|\bany\s+idea|哪里|出了?问题|怎么(?:回事|办|解决|修)?|为什么|为啥|"
     r"什么(?:原因|意思|问题|issue)|啥(?:问题|原因|意思)|咋",
     FLAGS,
 )
+_HOW_USED = re.compile(r"怎么用|如何用|如何使用|用法|给个说明|\bhow\s+to\s+use\b", FLAGS)
+_BEGINS = re.compile(r"\b(?:start|kick\s+off|fire\s+up|begin|launch|queue)\b|来一个|来个|安排|整一个|开跑", FLAGS)
 _WHO_IS_BETTER = re.compile(
     r"\b(?:stronger|better|ahead|wins?|higher|faster|beats?)\b|\bwho(?:'s|\s+is)\b|谁|哪个(?:模型)?(?:分|更|强|好|高)|相对|提升多少|差多少|高多少|领先",
     FLAGS,
@@ -100,7 +103,7 @@ _BEFORE = re.compile(
     FLAGS,
 )
 _HOW_TO = re.compile(
-    r"\W*(?:(?:hi|hey|hello|please|so|ok|请问|你好)[\s,]+)*(?:\bhow\s+(?:do|can|would|should|could)\s+(?:i|we|one|you)\b|\bhow\s+to\b|\bwhat(?:'s|\s+is)\s+the\s+(?:syntax|command)\b|"
+    r"[\s,.!?:;]*(?:(?:hi|hey|hello|please|so|ok|请问|你好)[\s,]+)*(?:\bhow\s+(?:do|can|would|should|could)\s+(?:i|we|one|you)\b|\bhow\s+to\b|\bwhat(?:'s|\s+is)\s+the\s+(?:syntax|command)\b|"
     r"\bwhat\s+(?:commands?|features?)\b|\bshow\s+(?:me\s+)?(?:your\s+|the\s+)?(?:features|commands)\b|\bhow\s+does\s+(?:this|the)\s+bot\s+work|(?:怎么|如何|怎样)(?!样|回事|了))",
     FLAGS,
 )
@@ -124,16 +127,22 @@ _SCHEDULED = re.compile(
 _LISTS = re.compile(
     r"\b(?:suggest|recommend|anything|something)\b.*\b(?:test|measure|check|evaluate|for)\b|(?:有啥|有什么|哪些|有哪些).*(?:可测|可以测|能测)|(?:能|可以)测.*(?:有哪些|有什么|哪些)|"
     r"\b(?:which|what|any|list|show|find|recommend|suggest|are\s+there|is\s+there)\b.*\b(?:benchmarks?|datasets?|evals?|test\s*sets?)\b"
-    r"|(?:有没有|有哪些|有什么|哪些|哪个|什么|推荐|列出|找).*(?:基准|评测集|数据集|测试集|benchmarks?)",
+    r"|(?:基准|评测集|数据集|benchmarks?).*(?:有哪些|哪些|有什么)|(?:有没有|有哪些|有什么|哪些|哪个|什么|推荐|列出|找).*(?:基准|评测集|数据集|测试集|benchmarks?)",
     FLAGS,
 )
 _AGAIN = re.compile(r"\b(?:again|once\s+more|one\s+more\s+time|running|redo)\b|再(?:来|跑)|重新", FLAGS)
+LISTS_ALL = re.compile(
+    r"\b(?:list|show)\b.*\b(?:every|all)\b.*\bbenchmarks?\b|列出.*(?:所有|全部).*(?:基准|评测集|数据集)", FLAGS
+)
 _ABILITY = re.compile(
     r"\bhow\s+(?:good|well|strong|bad|capable|powerful|smart|decent)\b|\bany\s+good\s+at\b|怎么样|如何|水平|能力|表现|强不强|行不行|好不好",
     FLAGS,
 )
 """What asks how a model does at something for which no benchmark is named."""
-_QUANTITY = re.compile(rf"(?<!last )(?<!past )(?<!最近 )(?<!最近){NUMBER}\s*(?:{EN_UNIT}|{ZH_UNIT})", FLAGS)
+_QUANTITY = re.compile(
+    rf"(?<!last )(?<!past )(?<!最近 )(?<!最近){NUMBER}\s*(?:{EN_UNIT}|{ZH_UNIT})|百分之|\d\s*%|\bhalf\s+of\b|一半",
+    FLAGS,
+)
 """So many samples: old results have no such number."""
 _ATTEMPT = re.compile(r"\b(?:run|test|score|benchmark|measure)\s+(?:\S+\s+){1,5}?(?:on|against)\s+\S", FLAGS)
 _NAMED = re.compile(
@@ -163,9 +172,12 @@ def _about_a_run(masked: str, named: list[Phrase], found: list[Mention]) -> str 
     others = [phrase for phrase in named if phrase.intent in ABOUT_RUNS]
     if not runs_of(masked):
         last = described_run(masked, [])
-        if found or not named or last is None or last.args != {"run": LAST}:
+        if found or last is None or last.args != {"run": LAST}:
             return None
-        return others[0].intent if others else "rerun" if named[0].said in RUNNING else None
+        if others:
+            return others[0].intent
+        asked = next((intent for intent, asks in _OF_RUNS if asks.search(masked)), None)
+        return asked or ("rerun" if named and named[0].said in RUNNING else None)
     if len(runs_of(masked)) > 1 and _COMPARES_RUNS.search(masked):
         return "compare"
     if others:
@@ -200,15 +212,19 @@ def _of_names_and_words(masked: str, named: list[Phrase], found: list[Mention]) 
     both = kinds == {"model", "dataset"}
     if both and _QUANTITY.search(masked) and {phrase.intent for phrase in named} <= {"results", "eval"}:
         return "eval"
+    several = sum(len(mention.values) for mention in found if mention.kind == "model") > 1
+    if several and _WHO_IS_BETTER.search(masked) and not _QUANTITY.search(masked):
+        return _compared(masked, named, found)
     if both and _BEFORE.search(masked) and (_SCORES.search(masked) or any(p.intent == "results" for p in named)):
         return "results"
-    several = sum(len(mention.values) for mention in found if mention.kind == "model") > 1
-    if any(phrase.intent == "compare" for phrase in named) or (several and _WHO_IS_BETTER.search(masked)):
+    if any(phrase.intent == "compare" for phrase in named):
         return _compared(masked, named, found)
     if both and named and all(phrase.weak and phrase.said not in DESCRIBE for phrase in named):
         return None if DENIED.search(masked) else "eval"
     if any(phrase.said in DESCRIBE for phrase in named) and _only_describes(named, kinds):
         return "benchmarks" if "dataset" in kinds or tags_in(masked) else None
+    if "dataset" in kinds and not any(not p.weak for p in named) and (_BEGINS.search(masked) or URL.search(masked)):
+        return "eval"
     concrete = bool(found) or bool(_ATTEMPT.search(masked) and _NAMED.search(masked))
     name = choose(named, concrete=concrete)
     return "eval" if name is None and both and not DENIED.search(masked) else name
@@ -240,7 +256,7 @@ def _by_form_and_names(masked: str, kinds: set[Kind]) -> str | None:
         return "defaults"
     if kinds == {"dataset"} and _BEST.search(masked):
         return "leaderboard"
-    if "model" not in kinds and _LISTS.search(masked) and tags_in(masked):
+    if "model" not in kinds and ((_LISTS.search(masked) and tags_in(masked)) or LISTS_ALL.search(masked)):
         return "benchmarks"
     if kinds == {"model"} and _ABILITY.search(masked) and tags_in(masked):
         return "eval"
@@ -253,7 +269,8 @@ def _both(one: re.Pattern[str], other: re.Pattern[str], masked: str) -> bool:
 
 def _asks_how(masked: str) -> bool:
     """Tell whether a sentence asks how something is done, and names nothing that it is to be done with."""
-    return _HOW_TO.match(masked) is not None and not runs_of(masked) and not re.search(r"[\x01\x02\d]", masked)
+    asks = _HOW_TO.match(masked) or _HOW_USED.search(masked)
+    return asks is not None and not runs_of(masked) and not re.search(r"[\x01\x02\d]", masked)
 
 
 _FORMS: tuple[tuple[str, Callable[[str], object]], ...] = (
