@@ -593,3 +593,90 @@ def test_the_time_of_a_long_text_grows_with_its_length_and_no_faster(unit: str, 
     started = time.thread_time()
     check(ask(text))
     assert time.thread_time() - started < 2  # also where its lines are counted; a quadratic one takes far longer
+
+
+@pytest.mark.parametrize(
+    ("text", "requests"),
+    [
+        (
+            "prod 跑 gsm8k 20 条，qwen-plus 跑 ceval 50 条",
+            [("eval", ev("prod", "gsm8k", limit=20)), ("eval", ev("qwen-plus", "ceval", limit=50))],
+        ),
+        (
+            "evaluate prod on gsm8k, 20 samples, then stress test it with concurrency 4",
+            [("eval", ev("prod", "gsm8k", limit=20)), ("perf", {"model": "prod", "parallel": [4]})],
+        ),
+        (
+            "explain mbpp, then run it on prod with 15 samples",
+            [("benchmarks", {"name": "mbpp"}), ("eval", ev("prod", "mbpp", limit=15))],
+        ),
+        ("r13 取消掉，r14 从断点接着跑", [("cancel", {"run": "r13"}), ("resume", {"run": "r14"})]),
+        (
+            "redo r55 with 100 samples and stop r56",
+            [("rerun", {"run": "r55", "limit": 100}), ("cancel", {"run": "r56"})],
+        ),
+        ("qwen-plus 的代码能力怎么样？拿 mbpp 抽两成测测", [("eval", ev("qwen-plus", "mbpp", limit=0.2))]),
+        ("怎么用？给个说明", [("help", {})]),
+    ],
+)
+def test_what_belongs_together_stays_together_and_what_does_not_is_cut(
+    text: str, requests: list[tuple[str, dict[str, Any]]]
+) -> None:
+    parsed = ask(text)
+    assert [(one.intent, one.args) for one in (parsed, *parsed.more)] == requests
+    assert all(not one.missing for one in (parsed, *parsed.more))
+
+
+def test_what_somebody_quotes_is_not_asked_for() -> None:
+    assert ask("what do you make of this?\n> evaluate prod on mmlu").intent == "none"
+    assert ask("please do\n> evaluate prod on mmlu\ncancel r3").args == {"run": "r3"}
+    assert ask("> evaluate prod on mmlu").intent == "eval"
+
+
+@pytest.mark.parametrize(
+    ("text", "about"),
+    [
+        ("how do I run a stress test?", None), ("怎么压测", "perf"), ("schedule 怎么用？", "schedule"),
+        ("如何查看结果", "results"), ("how can I see what is running?", "status"),
+    ],
+)  # fmt: skip
+def test_a_question_how_a_thing_is_done_is_no_request_for_it(text: str, about: str | None) -> None:
+    parsed = ask(text)
+    assert parsed.intent == "help"
+    assert about is None or parsed.args == {"about": about}
+
+
+@pytest.mark.parametrize(
+    "text", ["昨天那个 mmlu 跑了一整晚", "thanks, that gsm8k run was super helpful!", "gsm8k is a really old benchmark"]
+)
+def test_what_is_told_of_a_run_or_a_benchmark_starts_none(text: str) -> None:
+    assert ask(text).intent == "none"
+
+
+@pytest.mark.parametrize(
+    ("text", "args"),
+    [
+        (
+            "there is a box at http://10.2.0.14:8000/v1 serving my-lora, check its ifeval, 10 samples",
+            {"model": "my-lora"},
+        ),
+        ("http://10.0.0.5/v1 上的 chat-v2，评一下 ifeval", {"model": "chat-v2"}),
+        ("evaluate chat-v2 at http://10.0.0.5/v1 on ifeval", {"model": "chat-v2"}),
+        ("evaluate prod on gsm8k with a timeout of 2 minutes", {"timeout": 120}),
+        ("evaluate prod on gsm8k, no examples in the prompt", {"dataset_args": {"gsm8k": {"few_shot_num": 0}}}),
+        ("evaluate prod on gsm8k without streaming", {"stream": False}),
+        (
+            "evaluate prod on gsm8k, gpt-4o as the judge, judge strategy llm",
+            {"judge": {"model": "gpt-4o", "strategy": "llm"}},
+        ),
+        ("evaluate prod on gsm8k on two h100s", {"gpu": {"gpus": 2, "name": "h100"}}),
+        ("evaluate prod on gsm8k, reuse the answers of r12", {"use_cache": "r12"}),
+        ("evaluate prod on gsm8k and append an analysis report", {"analysis_report": True}),
+        ("evaluate prod on gsm8k in the sandbox", {"sandbox": True}),
+        ("evaluate prod through the Responses API on gsm8k", {"eval_type": "openai_responses_api"}),
+    ],
+)
+def test_an_evaluations_rarer_settings_are_read(text: str, args: dict[str, Any]) -> None:
+    parsed = ask(text)
+    assert parsed.intent == "eval"
+    assert {name: parsed.args.get(name) for name in args} == args
