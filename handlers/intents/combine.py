@@ -52,17 +52,21 @@ def _combine(grammar: Parsed, llm: Parsed) -> Parsed:
         return _merged(grammar, llm)
     if grammar.intent in CHANGES:
         return grammar.model_copy(update={"doubt": "differs"})
-    return llm.model_copy(update={"doubt": "differs"}) if llm.intent in CHANGES else grammar
+    if grammar.args or llm.intent not in CHANGES:  # what only tells, and was understood to its end, harms nobody
+        return grammar
+    return llm.model_copy(update={"doubt": "differs"})
 
 
 def _merged(grammar: Parsed, llm: Parsed) -> Parsed:
     """Return one intent with what both say of it; what only the model says is taken where the grammar lacks it."""
-    args, differs = dict(grammar.args), False
+    args, differs, used = dict(grammar.args), False, _scalars(grammar.args)
     refused = {entry.name for entry in grammar.refused}
     for name, value in llm.args.items():
         known = _said(name, args)
         if known is None:
             asked_for = name in grammar.missing or (name == "models" and "model" in grammar.missing)
+            if not asked_for and _scalars(value) <= used:
+                continue  # said once, it is one setting: the grammar has it under its name
             if name in refused or (name in TOLD and not asked_for and grammar.intent in CHANGES):
                 differs = differs or name in TOLD
             else:
@@ -83,6 +87,15 @@ def _said(name: str, args: dict[str, JsonValue]) -> JsonValue | None:
     """Return what a request says under a name, or under the one that it has for several of it."""
     other = {"model": "models", "models": "model", "run": "runs", "runs": "run"}.get(name)
     return args.get(name) if name in args else args.get(other) if other is not None else None
+
+
+def _scalars(value: JsonValue) -> set[str]:
+    """Return the single values in a value, each in one form; flags say nothing that could be said elsewhere."""
+    if isinstance(value, dict):
+        return set().union(*(_scalars(inner) for inner in value.values())) if value else set()
+    if isinstance(value, list):
+        return set().union(*(_scalars(inner) for inner in value)) if value else set()
+    return set() if isinstance(value, bool) or value is None else set(_folded(value))
 
 
 def _folded(value: JsonValue) -> list[str]:

@@ -10,6 +10,7 @@ import pytest
 from support.database import migrated
 from support.services import FakeServices
 
+from handlers.intents.combine import combine
 from handlers.intents.llm_reading import read_answer
 from handlers.intents.parsed import Parsed, Vocabulary
 from handlers.message import Buttons
@@ -145,3 +146,16 @@ async def test_no_model_talks_the_grammar_out_of_a_no(services: FakeServices, te
     assert not reply.waits
     assert services.read == [text]
     assert services.store.runs() == []
+
+
+def test_a_value_that_was_said_once_is_one_setting() -> None:
+    grammar = Parsed(intent="eval", args={"model": "prod", "datasets": ["gsm8k"], "limit": 20})
+    llm = grammar.model_copy(update={"by": "llm", "args": {**grammar.args, "eval_batch_size": 20, "repeats": 3}})
+    both = combine(grammar, llm)
+    assert (both.args, both.doubt) == ({**grammar.args, "repeats": 3}, "")
+
+
+def test_what_the_grammar_understood_to_be_told_is_not_started_for_a_models_word() -> None:
+    grammar = Parsed(intent="results", args={"run": "r12"})
+    both = combine(grammar, Parsed(intent="rerun", args={"run": "r12"}, by="llm"))
+    assert (both.intent, both.doubt) == ("results", "")
