@@ -146,7 +146,8 @@ class Hearing:
             )
             if args is None or not taken:
                 return None
-            request = Parsed(intent=question.request.intent, args=merged(question.request.args, args))
+            before = question.request
+            request = Parsed(intent=before.intent, args=merged(before.args, args), doubt=before.doubt)
             said = incoming.model_copy(update={"place": question.place, "text": f"{question.text}\n{incoming.text}"})
             return Understood(said, request, question.language)
         if asked is not None:

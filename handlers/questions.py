@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from pydantic import JsonValue
 from sqlalchemy import Engine, String, or_, select, update
@@ -60,6 +60,8 @@ class Asking(Frozen):
 
     intent: str
     args: dict[str, JsonValue]
+    doubt: Literal["", "guessed", "differs"] = ""
+    """Why it was asked whether it is meant at all: changed, it is asked again."""
 
 
 class Question(Frozen):

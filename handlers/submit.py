@@ -101,7 +101,7 @@ def _asking(context: Context) -> Asking:
     args = dict(context.parsed.args)
     if context.parsed.intent == "rerun" and context.thread_run is not None:
         args.setdefault("run", f"r{context.thread_run}")
-    return Asking(intent=context.parsed.intent, args=args)
+    return Asking(intent=context.parsed.intent, args=args, doubt=context.parsed.doubt)
 
 
 async def answer(incoming: Incoming, services: Services) -> Reply:

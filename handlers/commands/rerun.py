@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import Field, JsonValue, ValidationError
@@ -21,7 +22,7 @@ from handlers.submit import Choice, ask, submit
 from jobs.config import ModelEntry
 from jobs.errors import InvalidValue
 from jobs.lifecycle import ENDED
-from jobs.models import DatasetTarget, EvalSpec, ModelTarget, PerfSpec, Run
+from jobs.models import DatasetTarget, EvalSpec, ModelTarget, PerfSpec, Run, Spec
 
 
 class RerunArgs(NamesRun):
@@ -52,7 +53,7 @@ async def handle(args: RerunArgs, context: Context) -> Reply:
         return which_run(context, INTENT.name)
     run = await asyncio.to_thread(context.services.store.run, number)
     if isinstance(run.spec, PerfSpec):
-        return await _load_again(run.spec, args, context)
+        return await _load_again(run, run.spec, args, context)
     specs = await _changed(run.spec, args, context)
     if context.parsed.doubt:
         return await _ask_instead(run, specs, context)
@@ -60,7 +61,7 @@ async def handle(args: RerunArgs, context: Context) -> Reply:
     return question or await submit(context, specs)
 
 
-async def _ask_instead(run: Run, specs: list[EvalSpec], context: Context) -> Reply:
+async def _ask_instead(run: Run, specs: Sequence[Spec], context: Context) -> Reply:
     """Ask whether a run is to be run changed: in its conversation that was said, but not that it is to be run."""
     texts, going = context.texts, run.state not in ENDED
     what = texts("button.reading", what=label_of(specs, texts))
@@ -69,7 +70,7 @@ async def _ask_instead(run: Run, specs: list[EvalSpec], context: Context) -> Rep
     return await ask(context, texts("ask.instead" if going else "ask.instead_ended", run=run.name), [choice])
 
 
-async def _load_again(spec: PerfSpec, args: RerunArgs, context: Context) -> Reply:
+async def _load_again(run: Run, spec: PerfSpec, args: RerunArgs, context: Context) -> Reply:
     """Start a stress test again; another load is another test, which is said as one."""
     others = sorted(args.model_fields_set - {"run", "model", "api_url", "api_key_name"})
     if others:
@@ -77,7 +78,8 @@ async def _load_again(spec: PerfSpec, args: RerunArgs, context: Context) -> Repl
     model = await _model(spec.model, args, context)
     if model.api_url is None:
         raise InvalidValue(field="model", value=model.name, reason="perf_endpoint")
-    return await submit(context, [spec.model_copy(update={"model": model, "resumes": None})])
+    again = spec.model_copy(update={"model": model, "resumes": None})
+    return await (_ask_instead(run, [again], context) if context.parsed.doubt else submit(context, [again]))
 
 
 async def _changed(spec: EvalSpec, args: RerunArgs, context: Context) -> list[EvalSpec]:

@@ -24,8 +24,16 @@ _MARK = (
     r"不对|不是|不|还是|那就|那|就|请|改用|改成|改为|改|换成|换为|换用|换|用|拿|只要|只跑|只测|只|跑|测|成|为|到|模型|数据集|评测集|条数|"
     r"吧|了|一下|行|即可|好|够|呢|啊|的)"
 )
-_BARE = re.compile(rf"\W*+(?:{_MARK}\W*+)*+(?P<n>{NUMBER}\s*%?)\s*(?:{EN_UNIT}|{ZH_UNIT})?\W*+(?:{_MARK}\W*+)*+", FLAGS)
-_NAME_ONLY = re.compile(rf"(?:[\x01\x02]++|{_MARK}|和|、|[^\w\x01\x02])*+", FLAGS)
+_GAP = r"[\s,.!?;:~…，。！？；：、()（）\"“”‘’'\-–—]*+"
+"""What stands between words: `\\W` would be every Chinese word too, where only ASCII letters count as such."""
+_MARKS = rf"{_GAP}(?:{_MARK}{_GAP})*+"
+_BARE = re.compile(rf"{_MARKS}(?P<n>{NUMBER}\s*%?)\s*(?:{EN_UNIT}|{ZH_UNIT})?{_MARKS}", FLAGS)
+_NAME_ONLY = re.compile(rf"{_MARKS}(?:(?:[\x01\x02]++|和){_MARKS})*+", FLAGS)
+_COUNTS = re.compile(
+    rf"(?:{NUMBER})\s*(?:%|percent\b|{EN_UNIT}|条|道|题|样本)|\b(?:limit|samples?|questions?)\b|条数|样本|题数",
+    FLAGS,
+)
+"""Words that make a number one of samples: "3 点" and "3 个人" are none."""
 _SAYS_CHANGE = re.compile(
     r"\b(?:make|change|switch|set|actually|instead|rather|only|just|use|with|wait|no)\b|改|换|不对|还是|只|就行|就好|设",
     FLAGS,
@@ -46,6 +54,8 @@ def read_change(intent: Intent, text: str, vocabulary: Vocabulary) -> dict[str, 
     if is_chat(masked):
         return None
     args = _known(parse_as(intent, said, vocabulary), intent)
+    if args and "limit" in args and _COUNTS.search(said) is None:
+        return None
     names_alone = bool(found) and _NAME_ONLY.fullmatch(masked) is not None
     says_so = _SAYS_CHANGE.search(masked) is not None and not wanders(masked, (), _OWN_WORDS)
     return args if args and (names_alone or says_so) else None
