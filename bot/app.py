@@ -41,6 +41,7 @@ from bot.wakeups import Wakeups
 from bot.web.links import Links
 from bot.web.server import Hooks, Site, make_app
 from handlers.incoming import Incoming
+from handlers.presets import check_presets
 from handlers.texts import Texts
 from handlers.understand import warm_up
 from jobs.artifacts import Artifacts
@@ -174,11 +175,12 @@ async def redis_answers(settings: BotSettings) -> None:
 async def open_bot(settings: BotSettings, *, workers: int, port_may_move: bool = False) -> AsyncIterator[Bot]:
     """Start what the process needs, once Redis answers, and stop it at the end.
 
-    Raises `CannotListen`, `ArtifactsDiffer`, `ArtifactsAway` and `RedisFull`.
+    Raises `CannotListen`, `ArtifactsDiffer`, `ArtifactsAway` and `RedisFull`, and `ConfigInvalid` for a wrong preset.
 
     The first process on a data folder also runs the web server and, with the embedded server, `workers` workers;
     a second one (a console beside `serve`) uses those of the first, and takes its place when it ends.
     """
+    check_presets(settings.config, settings.config_path or settings.folder / "scopebot.toml")
     await redis_answers(settings)
     async with AsyncExitStack() as stack:
         parts = await _open_parts(stack, settings)

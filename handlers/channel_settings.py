@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,9 +57,9 @@ class ChannelSettings:
         """Have a line on each result posted into a channel, or not."""
         self._set(platform, channel, {"headlines": on})
 
-    def set_defaults(self, platform: str, channel: str, defaults: ChannelDefaults) -> None:
-        """Set what a channel means by default."""
-        self._set(platform, channel, {"default_model": defaults.model, "default_limit": defaults.limit})
+    def set_defaults(self, platform: str, channel: str, changes: Mapping[str, str | float | None]) -> None:
+        """Set what a channel means by default: `model`, `limit`, or both; what is not named stays as others set it."""
+        self._set(platform, channel, {f"default_{name}": value for name, value in changes.items()})
 
     def _set(self, platform: str, channel: str, values: dict[str, Any]) -> None:
         try:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from pydantic import JsonValue, ValidationError
@@ -15,10 +17,20 @@ from handlers.context import Context
 from handlers.incoming import Incoming
 from handlers.intents.change import merged
 from handlers.registry import intents
+from handlers.texts import Texts
+from jobs.catalog import Catalog, snapshot
 from jobs.config import Config
 from jobs.db import Base, reading, transaction
-from jobs.errors import UnknownPreset
-from jobs.models import EvalSpec, Frozen, GenerationSettings
+from jobs.errors import ConfigInvalid, UnknownPreset
+from jobs.models import EvalSpec, Frozen, GenerationSettings, ModelTarget
+from jobs.sample import SAMPLE_DATASETS
+
+NAME = re.compile(r"[a-z][a-z0-9_\-]{1,39}")
+_RUN_ID = re.compile(r"[rs]\d+")
+_OF_A_MODEL = frozenset({"model", "models", "api_url", "api_key_name", "eval_type"})
+"""Values that say how a model is reached: another model has none of them from the one before."""
+_NAMES_OTHERS = frozenset({"preset", "model_of"})
+"""Values that stand for others, which a preset itself may not have."""
 
 
 class PresetRow(Base):
@@ -83,26 +95,42 @@ def all_presets(config: Config, engine: Engine) -> dict[str, Preset]:
     return found | {name.lower(): Preset(name=name.lower(), args=args) for name, args in config.presets.items()}
 
 
+def wrong_name(name: str, config: Config, catalog: Catalog) -> str | None:
+    """Return the reason why a preset may not have a name, as a key of `reason.`; None for a good one."""
+    if not NAME.fullmatch(name) or _RUN_ID.fullmatch(name):
+        return "preset_name"
+    known = {other.lower() for other in (*config.models, *config.datasets, *SAMPLE_DATASETS)}
+    return "preset_means" if name in known or catalog.find(name) is not None else None
+
+
+def not_of_a_preset(args: dict[str, JsonValue]) -> list[str]:
+    """Return the values that a preset may not have: what cannot be done yet, and what stands for other values."""
+    return [name for name in args if name in _NAMES_OTHERS | intents()["eval"].not_yet]
+
+
 def wrong_presets(config: Config) -> dict[str, str]:
     """Return the presets of scopebot.toml that no evaluation can be asked for by, with what is wrong in each."""
     wrong = {}
+    texts = Texts("en")
     for name, args in config.presets.items():
-        try:
-            intents()["eval"].args.model_validate(args)
-        except ValidationError as error:
-            first = error.errors()[0]
-            wrong[name] = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        reason = wrong_name(name.lower(), config, snapshot())
+        if reason is not None:
+            wrong[name] = texts(f"reason.{reason}")
+        elif unfit := not_of_a_preset(args):
+            wrong[name] = f"{unfit[0]}: not in a preset"
+        else:
+            try:
+                intents()["eval"].args.model_validate(args)
+            except ValidationError as error:
+                first = error.errors()[0]
+                wrong[name] = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
     return wrong
 
 
 def args_of(spec: EvalSpec) -> dict[str, JsonValue]:
     """Return what a run was asked for, as a request says it."""
-    model = spec.model
-    args: dict[str, JsonValue] = {"datasets": [dataset.name for dataset in spec.datasets]}
-    args |= {"model": model.name} if model.network == "registered" else {"model": model.model, "api_url": model.api_url}
-    if model.eval_type == "mock_llm":
-        args |= {"eval_type": "mock_llm"}
-    plain = EvalSpec(model=model, datasets=spec.datasets)
+    args: dict[str, JsonValue] = {"datasets": [dataset.name for dataset in spec.datasets], **_model_args(spec.model)}
+    plain = EvalSpec(model=spec.model, datasets=spec.datasets)
     for name in ("limit", "repeats", "seed", "eval_batch_size", "dataset_hub"):
         if getattr(spec, name) != getattr(plain, name):
             args[name] = getattr(spec, name)
@@ -116,6 +144,22 @@ def args_of(spec: EvalSpec) -> dict[str, JsonValue]:
     return {name: value for name, value in args.items() if value is not None}
 
 
+def check_presets(config: Config, file: Path) -> None:
+    """Raise `ConfigInvalid` with the first preset of scopebot.toml that is none, as for its other sections."""
+    for name, reason in wrong_presets(config).items():
+        raise ConfigInvalid(file=str(file), reason=f"presets.{name}: {reason}")
+
+
+def _model_args(model: ModelTarget) -> dict[str, JsonValue]:
+    """Return how a request says an earlier run's model; whoever asks again is held to their own rule for it."""
+    if model.network == "registered":
+        return {"model": model.name}
+    if model.eval_type == "mock_llm":
+        return {"model": model.model, "eval_type": "mock_llm"}
+    said: dict[str, JsonValue] = {"model": model.model, "api_url": model.api_url, "api_key_name": model.key}
+    return {name: value for name, value in said.items() if value is not None}
+
+
 async def with_preset(args: dict[str, JsonValue], context: Context) -> dict[str, JsonValue]:
     """Return a request's values on top of the preset that it names, on the model of the run that it names.
 
@@ -125,18 +169,15 @@ async def with_preset(args: dict[str, JsonValue], context: Context) -> dict[str,
     store = context.services.store
     if isinstance(of := args.get("model_of"), str):
         run = await asyncio.to_thread(store.run, int(of.removeprefix("r")))
-        own = run.spec.model
-        said |= {"model": own.name} if own.network == "registered" else {"model": own.model}
-        said |= {} if own.network == "registered" or own.api_url is None else {"api_url": own.api_url}
+        said |= _model_args(run.spec.model)
     if not isinstance(name := args.get("preset"), str):
         return said
     presets = await asyncio.to_thread(all_presets, context.services.config, store.engine)
     preset = presets.get(name.lower())
     if preset is None:
         raise UnknownPreset(name=name, presets=", ".join(presets))
-    before = dict(preset.args)
-    if "model" in said or "models" in said:
-        before.pop("api_url", None)
+    another = bool({"model", "models"} & said.keys())
+    before = {key: value for key, value in preset.args.items() if not (another and key in _OF_A_MODEL)}
     return merged(before, said)
 
 

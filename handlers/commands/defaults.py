@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from typing import Literal
 
 from pydantic import Field
@@ -36,12 +35,12 @@ async def handle(args: DefaultsArgs, context: Context) -> Reply:
     if args.model is not None and args.model not in config.models:
         raise UnknownModel(name=args.model, models=", ".join(config.models))
     settings = ChannelSettings(context.services.store.engine)
+    said = {"model": args.model, "limit": args.limit}
+    changes = dict.fromkeys(args.clear or ()) | {name: value for name, value in said.items() if value is not None}
+    if changes:
+        await asyncio.to_thread(settings.set_defaults, place.platform, place.channel, changes)
     defaults = await asyncio.to_thread(settings.defaults, place.platform, place.channel)
-    new = replace(defaults, **dict.fromkeys(args.clear or ()))
-    new = replace(new, model=args.model or new.model, limit=args.limit or new.limit)
-    if new != defaults:
-        await asyncio.to_thread(settings.set_defaults, place.platform, place.channel, new)
-    return Reply(Message(text=_told(new, config, context.texts)))
+    return Reply(Message(text=_told(defaults, config, context.texts)))
 
 
 def _told(defaults: ChannelDefaults, config: Config, texts: Texts) -> str:

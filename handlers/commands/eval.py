@@ -14,7 +14,7 @@ from handlers.commands.defaults import limit_text
 from handlers.context import Context
 from handlers.plan import split_by_benchmark
 from handlers.policy import generation_settings, invalid, resolve_datasets, resolve_model
-from handlers.presets import with_preset
+from handlers.presets import not_of_a_preset, with_preset
 from handlers.proposals import ask_which_benchmark, ask_which_model
 from handlers.readings import ask_reading
 from handlers.refusals import left_out, refusal
@@ -22,7 +22,7 @@ from handlers.registry import Args, Intent, Words
 from handlers.reply import Reply
 from handlers.submit import submit
 from jobs.config import ModelEntry
-from jobs.errors import ScopebotError
+from jobs.errors import InvalidValue, ScopebotError
 from jobs.models import DatasetTarget, EvalSpec, ModelTarget
 
 
@@ -64,8 +64,9 @@ async def handle(args: EvalArgs, context: Context) -> Reply:
         return refused
     args = await _on_its_preset(args, context)
     defaults = await _channel_defaults(context)
-    if args.limit is None and defaults.limit is not None and not means_all(context):
-        args = args.model_copy(update={"limit": _limit(defaults.limit)})
+    usual_limit = None if args.limit is not None or means_all(context) else _limit(defaults.limit)
+    if usual_limit is not None:
+        args = args.model_copy(update={"limit": usual_limit})
     names = args.models or ((args.model,) if args.model else ())
     usual = defaults.model if defaults.model in config.models else config.defaults.model
     if not names and usual is not None:
@@ -80,12 +81,17 @@ async def handle(args: EvalArgs, context: Context) -> Reply:
     question = await ask_reading(context, specs, await _others(context)) or await ask_first(
         context, specs, said=args.limit is not None
     )
-    return question or await submit(context, specs, _notes(args, defaults, usual, context))
+    notes = _notes(args, defaults, usual, context)
+    if usual_limit is not None:
+        notes.append(context.texts("eval.channel_limit", limit=limit_text(usual_limit)))
+    return question or await submit(context, specs, notes)
 
 
 async def _on_its_preset(args: EvalArgs, context: Context) -> EvalArgs:
     """Return a request on top of the preset that it names. Raises `InvalidValue` for a preset that is none."""
     said = await with_preset(args.model_dump(mode="json", exclude_unset=True), context)
+    if unfit := not_of_a_preset(said):  # left out, it would be something else than what the preset is for
+        raise InvalidValue(field=f"presets.{args.preset}.{unfit[0]}", value=str(said[unfit[0]])[:80], reason="setting")
     try:
         return EvalArgs.model_validate(said)
     except ValidationError as error:
@@ -172,8 +178,6 @@ def _notes(args: EvalArgs, defaults: ChannelDefaults, usual: str | None, context
     if not args.model and not args.models and usual is not None:
         key = "eval.channel_model" if usual == defaults.model else "eval.default_model"
         notes.append(texts(key, model=usual))
-    if defaults.limit is not None and args.limit == _limit(defaults.limit) and "limit" not in context.parsed.args:
-        notes.append(texts("eval.channel_limit", limit=limit_text(defaults.limit)))
     if context.parsed.args.get("preset"):
         notes.append(texts("eval.preset", name=context.parsed.args["preset"]))
     return notes

@@ -103,7 +103,7 @@ async def handle(args: PerfArgs, context: Context) -> Reply:
         )
         label = texts("button.perf_start") if total is None else texts("button.perf_run", total=total)
         return await ask(context, question, [Choice("run", label, tuple(specs))])
-    return await submit(context, specs, _notes(args, levels, specs, context))
+    return await submit(context, specs, _notes(args, levels, specs, defaults.model, context))
 
 
 async def _others(context: Context) -> list[list[PerfSpec]]:
@@ -135,12 +135,14 @@ async def _spec(args: PerfArgs, name: str, levels: Levels, context: Context) -> 
     return make_spec(args, model, levels, config)
 
 
-def _notes(args: PerfArgs, levels: Levels, specs: list[PerfSpec], context: Context) -> list[str]:
+def _notes(args: PerfArgs, levels: Levels, specs: list[PerfSpec], default: str | None, context: Context) -> list[str]:
+    """Return what is to be said beside the plan; `default` is the channel's own model."""
     texts = context.texts
     harmless = left_out(context)
     notes = [texts("eval.ignored", names=", ".join(harmless))] if harmless else []
     if not args.model and not args.models:
-        notes.append(texts("eval.default_model", model=specs[0].model.name))
+        key = "eval.channel_model" if specs[0].model.name == default else "eval.default_model"
+        notes.append(texts(key, model=specs[0].model.name))
     if levels.guessed and specs[0].duration is None:
         notes.append(texts("perf.number_guessed"))
     if args.dataset is None and args.prompt is None and specs[0].dataset == PROMPTS:

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import re
 
 from handlers.context import Context
 from handlers.message import Message
-from handlers.presets import Preset, Presets, all_presets, args_of
+from handlers.presets import Preset, Presets, args_of, wrong_name
 from handlers.references import NamesRun, run_number, which_run
 from handlers.refusals import refusal
 from handlers.registry import Intent, Words
 from handlers.reply import Reply
 from jobs.errors import InvalidValue
 from jobs.models import EvalSpec
-
-NAME = re.compile(r"[a-z][a-z0-9_\-]{1,39}")
-_RUN_ID = re.compile(r"[rs]\d+")
 
 
 class SaveArgs(NamesRun):
@@ -47,15 +43,12 @@ async def handle(args: SaveArgs, context: Context) -> Reply:
 
 async def _check(name: str, context: Context) -> None:
     """Raise `InvalidValue` for a name that is none, or that means something already."""
-    vocabulary = await context.services.vocabulary()
-    if not NAME.fullmatch(name) or _RUN_ID.fullmatch(name):
-        raise InvalidValue(field="name", value=name or "?", reason="preset_name")
-    known = name in {model.lower() for model in vocabulary.models} | {data.lower() for data in vocabulary.datasets}
-    if known or vocabulary.catalog.find(name) is not None:
-        raise InvalidValue(field="name", value=name, reason="preset_means")
-    if name in {preset.lower() for preset in context.services.config.presets}:
-        raise InvalidValue(field="name", value=name, reason="preset_taken")
-    await asyncio.to_thread(all_presets, context.services.config, context.services.store.engine)
+    config, vocabulary = context.services.config, await context.services.vocabulary()
+    reason = wrong_name(name, config, vocabulary.catalog)
+    if reason is None and name in {preset.lower() for preset in config.presets}:
+        reason = "preset_taken"
+    if reason is not None:
+        raise InvalidValue(field="name", value=name or "?", reason=reason)
 
 
 INTENT = Intent(

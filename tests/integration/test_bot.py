@@ -21,6 +21,7 @@ from bot.settings import BotSettings
 from handlers.incoming import Incoming, Place
 from handlers.message import Link, Progress
 from jobs.embedded import EmbeddedServer, living_server
+from jobs.errors import ConfigInvalid
 from jobs.lifecycle import RunState
 from jobs.models import Run
 from tests.support.listening import Recorder
@@ -54,6 +55,16 @@ async def evaluate(bot: Bot, recorder: Recorder, number: int) -> Run:
     await asyncio.wait_for(bot.reporter.settled([posted.reply.group]), 60)
     (run,) = bot.services.store.group_runs(posted.reply.group)
     return run
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_preset_that_is_none_ends_the_start_with_its_name_and_field(tmp_path: Path) -> None:
+    (tmp_path / "scopebot.toml").write_text("[presets.smoke]\nlimit = -1\n")
+    with pytest.raises(ConfigInvalid) as caught:
+        async with open_bot(settings(tmp_path), workers=0):
+            pass
+    assert str(caught.value.params["reason"]).startswith("presets.smoke: limit")
+    assert living_server(tmp_path) is None
 
 
 @pytest.mark.asyncio(loop_scope="module")
