@@ -62,6 +62,7 @@ def _system(vocabulary: Vocabulary) -> str:
         f"Registered models: {', '.join(sorted(vocabulary.models)[:MOST_MODELS]) or 'none'}.",
         f"Registered data sets: {', '.join(sorted(vocabulary.datasets)) or 'none'}.",
         f"Benchmarks: {', '.join(benchmarks)}.",
+        *([f"Presets (of eval): {', '.join(sorted(vocabulary.presets)[:MOST_MODELS])}."] if vocabulary.presets else []),
     ])  # fmt: skip
 
 

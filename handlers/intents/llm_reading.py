@@ -122,7 +122,9 @@ class Evidence:
         folded = said.casefold()
         if name == "clear":
             return said if CLEARS.search(self.text) else None
-        if name == "run":
+        if name == "preset":
+            return folded if self._names_preset(folded) else None
+        if name in {"run", "model_of"}:
             run = f"r{int(said.lstrip('rR#'))}" if said.lstrip("rR#").isdecimal() else folded
             return run if run in self._runs else None
         if name in {"url", "api_url"}:
@@ -137,6 +139,11 @@ class Evidence:
             return spelt.get(folded, said) if folded in self._folded else None
         words = _WORD.findall(said)
         return said if words and all(self._has(word.casefold()) for word in words) else None
+
+    def _names_preset(self, folded: str) -> bool:
+        """Tell whether a preset is there and the message has its name, as a name of its own."""
+        known = folded in self.vocabulary.presets
+        return known and re.search(rf"(?<![\w\-./]){re.escape(folded)}(?![\w\-]|[./]\w)", self.text, FLAGS) is not None
 
     def _has(self, word: str) -> bool:
         """Tell whether a word is there, also as a flag is written: --sla-num-runs."""

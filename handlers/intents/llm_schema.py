@@ -24,7 +24,7 @@ _LISTS = {"models": "model", "datasets": "dataset", "tags": "tag", "runs": "run"
 """Fields of several, and the name under which each of them is said."""
 _NOT_SAID = frozenset({
     "eval_type", "eval_backend", "api", "dataset_hub", "dataset_args", "generation_config", "command", "cron",
-    "timezone", "request", "preset", "model_of",
+    "timezone", "request",
 })  # fmt: skip
 """Fields that no sentence names as such: `dataset_args` and `generation_config` have names of their own below, and when
 something is to come again is read by the grammar."""
