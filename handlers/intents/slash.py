@@ -18,6 +18,7 @@ from handlers.intents.names import dataset_names
 from handlers.intents.numbers import to_number
 from handlers.intents.parameter_question import parse_question
 from handlers.intents.parsed import Parsed, Refused, Vocabulary
+from handlers.intents.preset_words import in_command
 from handlers.intents.shell import Word
 from handlers.registry import Intent, intents
 
@@ -78,7 +79,8 @@ def _parse(intent: Intent, rest: str, vocabulary: Vocabulary) -> Parsed:
     worded = per_subset = False
     if intent.name == "benchmarks" or _is_sentence(intent, bare):
         sentence = " ".join(word for word in said if not _PAIR.fullmatch(word))
-        parsed = parse_as(intent, sentence, vocabulary)
+        of_preset = in_command(sentence, vocabulary) if intent.name == "eval" else None
+        parsed = of_preset or parse_as(intent, sentence, vocabulary)
         args, out = dict(parsed.args), list(parsed.refused)
         worded = not any(match[1].lower() == "limit" for match in assigned)
         per_subset = parsed.per_subset
@@ -112,6 +114,8 @@ def _positionals(intent: Intent, bare: list[str], vocabulary: Vocabulary) -> dic
         number = to_number(word) if re.fullmatch(r"[\d.,]+%?k?", word) else None
         if "limit" in intent.args.model_fields and number is not None:
             args["limit"] = number
+        elif "preset" in intent.args.model_fields and word.lower() in vocabulary.presets:
+            args["preset"] = word.lower()
         elif fields and fields[0] == "datasets":
             datasets = args.setdefault("datasets", [])
             assert isinstance(datasets, list)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,14 +11,18 @@ import pytest
 from support.database import migrated
 from support.services import FakeServices
 
+from handlers.channel_settings import ChannelDefaults, ChannelSettings
 from handlers.incoming import Place
+from handlers.intents.llm_prompt import messages
+from handlers.intents.llm_reading import read_answer
 from handlers.intents.parsed import Vocabulary
 from handlers.message import Table
-from handlers.presets import wrong_presets
+from handlers.presets import check_presets, wrong_presets
 from handlers.reply import Reply
 from handlers.understand import understand
 from jobs.catalog import snapshot
-from jobs.config import Config
+from jobs.config import Config, KeyEntry
+from jobs.errors import ConfigInvalid
 from jobs.models import EvalSpec
 from jobs.store import Store
 
@@ -80,6 +85,85 @@ def notes(reply: Reply) -> str:
 def test_presets_and_defaults_are_said(text: str, intent: str, args: dict[str, Any]) -> None:
     parsed = understand(text, VOCABULARY)
     assert (parsed.intent, parsed.args, parsed.missing) == (intent, args, ())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "don't run nightly-math", "please do not run nightly-math on prod", "不要跑 nightly-math",
+        "why did nightly-math fail?", "how do I run nightly-math?", "how long does nightly-math take?",
+        "let's not run nightly-math", "别再跑 nightly-math", "is nightly-math still there?",
+        "what happens if you run nightly-math?", "nightly-math is slow on prod",
+        "thanks, nightly-math was great", "I love nightly-math", "there is smoke coming out of the server",
+        "cancel nightly-math", "rename nightly-math to other", "train prod on nightly-math", "deploy nightly-math",
+        "what is nightly-math?", "show me nightly-math", "nightly-math 是什么？", "delete nightly-math",
+        "forget nightly-math", "删除 nightly-math", "stress test prod with nightly-math",
+    ],
+)  # fmt: skip
+def test_a_preset_that_is_only_spoken_of_is_not_run(text: str) -> None:
+    parsed = understand(text, VOCABULARY)
+    assert not any("preset" in request.args for request in (parsed, *parsed.more))
+
+
+@pytest.mark.parametrize(
+    ("text", "args"),
+    [
+        ("start nightly-math", {}), ("can you run nightly-math?", {}), ("能跑一下 nightly-math 吗", {}),
+        ("nightly-math again please", {}), ("来一个 nightly-math", {}), ("do nightly-math on prod", {"model": "prod"}),
+        ("/eval nightly-math", {}), ("/eval nightly-math limit=5", {"limit": 5}),
+        ("/eval nightly-math on prod", {"model": "prod"}), ("run nightly-math but don't stream", {"stream": False}),
+        ("don't run the old one, run nightly-math", {}),
+    ],
+)  # fmt: skip
+def test_a_preset_is_run_in_the_words_that_people_have_for_it(text: str, args: dict[str, Any]) -> None:
+    parsed = understand(text, VOCABULARY)
+    assert (parsed.intent, parsed.args, parsed.missing) == ("eval", {"preset": "nightly-math", **args}, ())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "don't save r12 as fast", "don't delete preset smoke", "save the results of r12 as csv", "keep prod as default",
+        "run gsm8k on prod and save the report as pdf", "keep it as is",
+        "remember prod as our-best", "把 r12 的结果存为 csv",
+    ],
+)  # fmt: skip
+def test_what_is_no_preset_is_neither_saved_nor_removed(text: str) -> None:
+    assert understand(text, VOCABULARY).intent not in {"save", "forget"}
+
+
+def test_a_known_preset_is_removed_without_the_word() -> None:
+    parsed = understand("delete nightly-math", VOCABULARY)
+    assert (parsed.intent, parsed.args) == ("forget", {"name": "nightly-math"})
+
+
+async def test_a_stress_test_by_a_preset_is_refused_not_run_without_it(services: FakeServices) -> None:
+    (reply,) = await services.say("stress test prod with smoke")
+    assert reply.refused
+    assert "preset" in reply.message.text
+
+
+async def test_another_model_has_nothing_of_how_the_presets_own_is_reached(services: FakeServices) -> None:
+    await services.say("evaluate mock on gsm8k, 5 samples")
+    assert spec(services, 1).model.eval_type == "mock_llm"
+    await services.say("save r1 as mocked")
+    await services.say("run mocked on prod")
+    model = spec(services, 2).model
+    assert (model.name, model.model, model.eval_type, model.network) == ("prod", "prod", "openai_api", "registered")
+    await services.say("run mocked")
+    assert spec(services, 3).model.eval_type == "mock_llm"
+
+
+async def test_a_preset_keeps_the_key_that_its_run_was_reached_with(services: FakeServices) -> None:
+    services.config = CONFIG.model_copy(update={"keys": {"k9": KeyEntry(env="K", hosts=("127.0.0.9",))}})
+    await services.say("/eval other gsm8k limit=5 api_url=http://127.0.0.9/v1 api_key_name=k9")
+    await services.say("save r1 as keyed")
+    await services.say("run keyed")
+    assert (spec(services, 2).model.api_url, spec(services, 2).model.key) == ("http://127.0.0.9/v1", "k9")
+    await services.say("run smoke on r1's model")
+    assert (spec(services, 3).model.api_url, spec(services, 3).model.key) == ("http://127.0.0.9/v1", "k9")
+    (refused,) = await services.say("run keyed", owns_machine=False)  # an address of this machine is its owner's alone
+    assert refused.refused
 
 
 async def test_a_preset_of_the_configuration_is_run_and_what_is_said_beside_it_takes_its_place(
@@ -164,13 +248,87 @@ async def test_a_stress_test_takes_the_channels_model(services: FakeServices) ->
     await services.say("default model qwen-plus")
     (started,) = await services.say("stress test with concurrency 2, 10 requests")
     assert started.group is not None
+    assert "this channel's default" in notes(started)
     assert services.store.run(1).spec.model.name == "qwen-plus"
 
 
 def test_a_preset_of_the_configuration_that_is_none_is_named_with_what_is_wrong() -> None:
-    config = Config.model_validate({"presets": {"bad": {"limit": -1}, "good": {"datasets": ["gsm8k"]}}})
-    assert list(wrong_presets(config)) == ["bad"]
-    assert "limit" in wrong_presets(config)["bad"]
+    config = Config.model_validate({
+        "models": {"prod": {"model": "prod"}},
+        "presets": {
+            "bad": {"limit": -1}, "good": {"datasets": ["gsm8k"]}, "gsm8k": {"limit": 3}, "Prod": {"limit": 3},
+            "r7": {"limit": 3}, "two words": {"limit": 3}, "judged": {"judge": {"model": "prod"}},
+            "nested": {"preset": "good"},
+        },
+    })  # fmt: skip
+    wrong = wrong_presets(config)
+    assert wrong.keys() == config.presets.keys() - {"good"}
+    assert all(field in wrong[name] for name, field in (("bad", "limit"), ("judged", "judge"), ("nested", "preset")))
+    with pytest.raises(ConfigInvalid) as caught:
+        check_presets(config, Path("scopebot.toml"))
+    assert caught.value.params["file"] == "scopebot.toml"
+    assert str(caught.value.params["reason"]).startswith("presets.bad: limit")
+    check_presets(CONFIG, Path("scopebot.toml"))
+
+
+async def test_what_a_preset_asks_for_and_cannot_be_done_is_not_left_out(services: FakeServices) -> None:
+    judged = {"datasets": ["gsm8k"], "limit": 5, "judge": {"model": "prod"}}
+    services.config = CONFIG.model_copy(update={"presets": {"judged": judged}})
+    (reply,) = await services.say("run judged on prod")
+    assert reply.refused
+    assert "presets.judged.judge" in reply.message.text
+
+
+async def test_a_presets_own_limit_is_not_told_as_the_channels(services: FakeServices) -> None:
+    await services.say("default limit 20")
+    (by_preset,) = await services.say("run smoke on prod")
+    assert "this channel's default" not in notes(by_preset)
+    (by_default,) = await services.say("evaluate prod on gsm8k")
+    assert "20, this channel's default" in notes(by_default)
+
+
+def test_who_sets_one_default_leaves_the_other_as_somebody_else_just_set_it(services: FakeServices) -> None:
+    settings = ChannelSettings(services.store.engine)
+    settings.set_defaults("slack", "C1", {"model": "prod"})
+    settings.set_defaults("slack", "C1", {"limit": 50})
+    assert settings.defaults("slack", "C1") == ChannelDefaults("prod", 50)
+    settings.set_defaults("slack", "C1", {"model": None})
+    assert settings.defaults("slack", "C1") == ChannelDefaults(None, 50)
+
+
+async def test_a_person_alone_with_us_has_defaults_of_their_own(services: FakeServices) -> None:
+    await services.say("default model prod")
+    alone = Place(platform="console", channel="@u", thread="t")
+    await services.say("default model qwen-plus", place=alone, direct=True)
+    await services.say("evaluate on gsm8k, 5 samples", place=alone, direct=True)
+    await services.say("evaluate on gsm8k, 5 samples")
+    assert [spec(services, run).model.name for run in (1, 2)] == ["qwen-plus", "prod"]
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "said", "taken"),
+    [
+        ("run nightly-math on prod", "preset", "nightly-math", "nightly-math"),
+        ("跑 Nightly-Math", "preset", "nightly-math", "nightly-math"),
+        ("run gsm8k on prod", "preset", "nightly-math", None),
+        ("run nightly-mathematics", "preset", "nightly-math", None),
+        ("run other on prod", "preset", "other", None),
+        ("run nightly-math on r12's model", "model_of", "r12", "r12"),
+        ("run nightly-math on prod", "model_of", "r12", None),
+        ("run nightly-math on r123's model", "model_of", "r12", None),
+    ],
+)
+def test_a_model_names_only_the_preset_and_the_run_that_the_message_names(
+    text: str, name: str, said: str, taken: str | None
+) -> None:
+    values = [{"name": name, "value": said}]
+    reading = read_answer(json.dumps({"requests": [{"intent": "eval", "values": values}]}), text, VOCABULARY)
+    assert reading.parsed is not None
+    assert reading.parsed.args.get(name) == taken
+
+
+def test_a_model_is_told_which_presets_there_are() -> None:
+    assert "nightly-math, smoke" in messages("run smoke", VOCABULARY)[0]["content"]
 
 
 async def test_a_preset_that_is_none_is_refused_by_its_name(services: FakeServices) -> None:
