@@ -17,6 +17,8 @@ log = structlog.get_logger(__name__)
 TTL = 15
 """Seconds after which a lease that is not renewed lapses."""
 RENEW_EVERY = 4.0
+LETS_GO_WITHIN = 1.0
+"""Seconds that letting go waits for a renewal that is under way, which would take the lease again after it."""
 
 _RENEW = """
 local held = redis.call('GET', KEYS[1])
@@ -47,6 +49,7 @@ class RunLease:
         self._lost = lost
         self._renewed = renewed
         self._stop = threading.Event()
+        self._renewing = threading.Lock()
         self._thread = threading.Thread(target=self._keep_renewing, name="lease", daemon=True)
 
     def take(self) -> bool:
@@ -63,12 +66,20 @@ class RunLease:
     def release(self, redis: Redis | None = None) -> None:
         """Let go of the lease, if it is still ours; over another connection where ours may be in use."""
         self._stop.set()
-        (redis or self._redis).eval(_RELEASE, 1, self._key, str(self._attempt))
+        idle = self._renewing.acquire(timeout=LETS_GO_WITHIN)
+        try:
+            (redis or self._redis).eval(_RELEASE, 1, self._key, str(self._attempt))
+        finally:
+            if idle:
+                self._renewing.release()
 
     def _keep_renewing(self) -> None:
         while not self._stop.wait(RENEW_EVERY):
             try:
-                held = self.renew()
+                with self._renewing:
+                    if self._stop.is_set():
+                        return
+                    held = self.renew()
                 if held:
                     self._renewed()
             except Exception:  # Redis away: the lease may lapse, and then the next renewal says so
